@@ -1,0 +1,1 @@
+//! Models, providers, tasks and prices as validated data.

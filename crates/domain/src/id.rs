@@ -1,0 +1,96 @@
+//! Typed identifiers. Each is a plain name; what tells them apart is the type.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! name_types {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps a name; nothing is checked here, since where a name comes from decides its rules.
+            pub fn new(name: impl Into<String>) -> Self {
+                Self(name.into())
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                Self::new(name)
+            }
+        }
+    )*};
+}
+
+name_types! {
+    /// A kind of work, such as `text-to-image`.
+    TaskId;
+    /// Something that performs tasks, such as `acme-pixels-2`.
+    ModelId;
+    /// A place that serves models, reached with one account.
+    ProviderId;
+    /// One model at one provider for one task: `model@provider/task`.
+    OfferId;
+    /// One execution of a workflow or of a single task.
+    RunId;
+    /// Whose run it is. Every store read takes one.
+    TenantId;
+}
+
+impl OfferId {
+    /// The id of what `provider` offers of `model` for `task`.
+    pub fn of(model: &ModelId, provider: &ProviderId, task: &TaskId) -> Self {
+        Self(format!("{model}@{provider}/{task}"))
+    }
+}
+
+impl TenantId {
+    /// The one tenant of a machine that has no accounts yet.
+    pub fn local() -> Self {
+        Self::new("local")
+    }
+}
+
+/// One instance of a step of a run: the step's name and its place on each axis of its fan-out.
+///
+/// A step that does not fan out has an empty index. Written `name` or `name[0,2]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceKey {
+    /// The step's name in its workflow.
+    pub step: String,
+    /// Its place on each axis, outermost first.
+    pub index: Vec<u32>,
+}
+
+impl InstanceKey {
+    /// The key of `step` at `index`.
+    pub fn new(step: impl Into<String>, index: impl Into<Vec<u32>>) -> Self {
+        Self { step: step.into(), index: index.into() }
+    }
+}
+
+impl fmt::Display for InstanceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.step)?;
+        if self.index.is_empty() {
+            return Ok(());
+        }
+        let places: Vec<String> = self.index.iter().map(u32::to_string).collect();
+        write!(f, "[{}]", places.join(","))
+    }
+}

@@ -1,0 +1,65 @@
+//! Operations: work that is done inside this process, on a workbench that is lent to it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{AssetRef, Digest, Error, MediaFacts, Result, Values};
+
+/// What an operation may use of the outside world: assets, progress, and the wish to stop.
+///
+/// Operations are plain blocking functions; whoever runs them gives them a thread.
+pub trait Workbench: Send + Sync {
+    /// The bytes of an asset that was made or checked by Impasto.
+    fn read(&self, asset: &AssetRef) -> Result<Arc<[u8]>>;
+
+    /// Keeps `bytes` as an asset. `facts.bytes` is filled in here.
+    fn write(&self, bytes: Vec<u8>, media_type: &str, facts: MediaFacts) -> Result<AssetRef>;
+
+    /// Tells how far it is, from 0 to 1, with a word about what is being done.
+    fn progress(&self, fraction: f64, note: &str);
+
+    /// Whether somebody asked for it to stop. Ask at least every tenth of a second of work.
+    fn cancelled(&self) -> bool;
+
+    /// Fails with `cancelled` if somebody asked for it to stop.
+    fn check_cancelled(&self) -> Result<()> {
+        if self.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// A named piece of work that runs inside this process.
+#[derive(Clone, Copy)]
+pub struct Operation {
+    /// The endpoint under which an offer in the catalogue names it.
+    pub name: &'static str,
+    /// The work. Its input has been checked against the task's schema, defaults filled in.
+    pub run: fn(&Values, &dyn Workbench) -> Result<Values>,
+}
+
+/// A workbench in memory, for tests and for small programs.
+#[derive(Default)]
+pub struct Bench {
+    blobs: Mutex<HashMap<Digest, Arc<[u8]>>>,
+}
+
+impl Workbench for Bench {
+    fn read(&self, asset: &AssetRef) -> Result<Arc<[u8]>> {
+        let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = || Error::not_found(format!("asset {} is not on the bench", asset.digest.short()));
+        blobs.get(&asset.digest).cloned().ok_or_else(missing)
+    }
+
+    fn write(&self, bytes: Vec<u8>, media_type: &str, facts: MediaFacts) -> Result<AssetRef> {
+        let digest = Digest::of(&bytes);
+        let facts = MediaFacts { bytes: bytes.len() as u64, ..facts };
+        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        blobs.insert(digest, bytes.into());
+        Ok(AssetRef { digest, media_type: media_type.to_owned(), facts })
+    }
+
+    fn progress(&self, _fraction: f64, _note: &str) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}

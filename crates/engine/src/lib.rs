@@ -1,0 +1,1 @@
+//! Use cases: submit, plan, run, resume, cancel. Owns the in-process runner.

@@ -1,0 +1,1 @@
+//! The built-in tools: image, audio, video, with limits before decoding.

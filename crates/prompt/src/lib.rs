@@ -1,0 +1,1 @@
+//! Prompt specifications: parse, lint, compile, vary.

@@ -1,0 +1,1 @@
+//! Which offer serves a call, and why.

@@ -1,0 +1,1 @@
+//! Ports of the stores, their memory implementation and their conformance suite.

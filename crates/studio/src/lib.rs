@@ -1,0 +1,1 @@
+//! The offline models: a scene from words, as picture, clip, mesh and world; voice; music.
