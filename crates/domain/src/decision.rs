@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{ModelId, Money, OfferId, ProviderId, TaskId};
 
 /// How good a result is meant to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// To see whether the idea works.

@@ -43,7 +43,12 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error at a place.
     pub fn error(span: impl Into<Span>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, span: Some(span.into()), message: message.into(), hint: None }
+        Self {
+            severity: Severity::Error,
+            span: Some(span.into()),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A warning at a place.
@@ -83,7 +88,8 @@ impl Diagnostic {
             gutter = " ".repeat(number.len());
             let source = text.lines().nth(line - 1).unwrap_or_default();
             let room = source.chars().count().saturating_sub(column - 1).max(1);
-            let wanted = text.get(span.start..span.end.min(text.len())).map_or(1, |t| t.chars().count());
+            let wanted =
+                text.get(span.start..span.end.min(text.len())).map_or(1, |t| t.chars().count());
             let carets = "^".repeat(wanted.clamp(1, room));
             let _ = write!(
                 shown,

@@ -82,9 +82,11 @@ impl ErrorKind {
 
     fn side(self) -> Side {
         match self {
-            Self::RateLimited | Self::Refused | Self::ProviderFailed | Self::Timeout | Self::InDoubt => {
-                Side::Provider
-            }
+            Self::RateLimited
+            | Self::Refused
+            | Self::ProviderFailed
+            | Self::Timeout
+            | Self::InDoubt => Side::Provider,
             Self::Unavailable | Self::Internal => Side::Ours,
             _ => Side::Caller,
         }

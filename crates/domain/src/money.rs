@@ -8,7 +8,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// An amount in micro-dollars (1 USD = 1,000,000).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Money(i64);
 
@@ -68,7 +70,8 @@ impl Sum for Money {
 impl fmt::Display for Money {
     /// Dollars with as many decimals as the amount needs, at least two: `$0.00`, `$0.0125`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sign, micros) = if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0 as u64) };
+        let (sign, micros) =
+            if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0 as u64) };
         let decimals = format!("{:06}", micros % 1_000_000);
         let kept = decimals.trim_end_matches('0').len().max(2);
         let shown = decimals.get(..kept).unwrap_or(&decimals);

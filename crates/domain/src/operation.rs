@@ -45,7 +45,8 @@ pub struct Bench {
 impl Workbench for Bench {
     fn read(&self, asset: &AssetRef) -> Result<Arc<[u8]>> {
         let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = || Error::not_found(format!("asset {} is not on the bench", asset.digest.short()));
+        let missing =
+            || Error::not_found(format!("asset {} is not on the bench", asset.digest.short()));
         blobs.get(&asset.digest).cloned().ok_or_else(missing)
     }
 

@@ -39,7 +39,9 @@ impl Type {
             Self::Boolean => matches!(value, Value::Boolean(_)),
             Self::Media(kind) => value.as_asset().is_some_and(|asset| asset.kind() == *kind),
             Self::Json => true,
-            Self::List(item) => value.as_list().is_some_and(|items| items.iter().all(|i| item.admits(i))),
+            Self::List(item) => {
+                value.as_list().is_some_and(|items| items.iter().all(|i| item.admits(i)))
+            }
         }
     }
 
@@ -153,7 +155,11 @@ impl Field {
     pub fn problem(&self, value: &Value) -> Option<String> {
         let name = &self.name;
         if !self.ty.admits(value) {
-            return Some(format!("`{name}` needs {}, but was given {}", self.ty, value.type_name()));
+            return Some(format!(
+                "`{name}` needs {}, but was given {}",
+                self.ty,
+                value.type_name()
+            ));
         }
         if let Some(text) = value.as_text() {
             if !self.values.is_empty() && !self.values.iter().any(|allowed| allowed == text) {
@@ -260,13 +266,15 @@ mod tests {
 
     #[test]
     fn fills_in_defaults_and_drops_nulls() {
-        let admitted = task().admit(values(serde_json::json!({"prompt": "mug", "size": null}))).unwrap();
+        let admitted =
+            task().admit(values(serde_json::json!({"prompt": "mug", "size": null}))).unwrap();
         assert_eq!(admitted, values(serde_json::json!({"prompt": "mug", "n": 1})));
     }
 
     #[test]
     fn names_everything_that_is_wrong() {
-        let given = serde_json::json!({"prompt": "much too long", "n": 9, "size": "m", "colour": 1});
+        let given =
+            serde_json::json!({"prompt": "much too long", "n": 9, "size": "m", "colour": 1});
         let problems = task().admit(values(given)).unwrap_err();
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert!(problems.iter().any(|p| p == "`n` is 9, the most is 4"));

@@ -57,7 +57,9 @@ impl Value {
     pub fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(whole) => Some(*whole),
-            Self::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => Some(*number as i64),
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+                Some(*number as i64)
+            }
             _ => None,
         }
     }
@@ -142,7 +144,9 @@ impl Value {
             }
             Json::Object(mut entries) if entries.len() == 1 && entries.contains_key(ASSET_KEY) => {
                 let asset = entries.remove(ASSET_KEY).unwrap_or_default();
-                Self::Asset(serde_json::from_value(asset).map_err(|error| format!("bad asset: {error}"))?)
+                Self::Asset(
+                    serde_json::from_value(asset).map_err(|error| format!("bad asset: {error}"))?,
+                )
             }
             Json::Object(entries) => Self::Map(
                 entries
