@@ -36,11 +36,16 @@ impl Sound {
         let mut reader = WavReader::new(Cursor::new(bytes)).map_err(bad)?;
         let spec = reader.spec();
         let samples: Vec<f32> = match spec.sample_format {
-            SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>().map_err(bad)?,
+            SampleFormat::Float => {
+                reader.samples::<f32>().collect::<Result<_, _>>().map_err(bad)?
+            }
             SampleFormat::Int => {
                 let full = f64::from(2_u32).powi(i32::from(spec.bits_per_sample) - 1);
                 let whole = reader.samples::<i32>();
-                whole.map(|s| s.map(|s| (f64::from(s) / full) as f32)).collect::<Result<_, _>>().map_err(bad)?
+                whole
+                    .map(|s| s.map(|s| (f64::from(s) / full) as f32))
+                    .collect::<Result<_, _>>()
+                    .map_err(bad)?
             }
         };
         let count = usize::from(spec.channels.max(1));
