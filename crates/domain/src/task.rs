@@ -186,7 +186,7 @@ impl Field {
 }
 
 /// A kind of work with typed input and output, read from a file of the catalogue.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Its id, such as `text-to-image`.
     pub id: TaskId,

@@ -1,1 +1,13 @@
 //! Workflows: parse, type-check, plan, and the pure state machine of a run.
+
+mod event;
+mod instance;
+mod machine;
+mod plan;
+
+pub use event::{Call, Command, Event, Outcome};
+pub use instance::{Attempt, AttemptResult, Instance, Status};
+pub use machine::{State, apply};
+pub use plan::{
+    DEFAULT_TIMEOUT_MS, Each, Output, Pick, Plan, PlannedCall, Retry, Step, TaskCall, Work,
+};
