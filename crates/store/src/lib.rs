@@ -1,1 +1,31 @@
-//! Ports of the stores, their memory implementation and their conformance suite.
+//! Where runs and files are kept: the ports, an implementation in memory, and the suite that every
+//! implementation passes.
+//!
+//! Two ports. A [`RunStore`] keeps runs: their numbered events, the ledger, outputs that can be
+//! used again, and who works on what. A [`BlobStore`] keeps bytes under their digest.
+//!
+//! Invariants
+//! - [`RunStore::commit`] is one transaction: events, ledger, outputs and status, all or nothing.
+//! - A run is worked on under a [`Lease`]. Its epoch grows with each owner, and a commit of an
+//!   earlier epoch is refused, so an owner that was thought dead can do no harm.
+//! - Every read takes the tenant; a foreign id is not found.
+//! - Events are stored as the text they were given: nothing here knows what they mean.
+//!
+//! ```
+//! use impasto_store::{BlobStore, MemoryBlobs};
+//! let blobs = MemoryBlobs::default();
+//! let digest = blobs.put(b"paint").unwrap();
+//! assert_eq!(&*blobs.get(&digest).unwrap(), b"paint");
+//! ```
+
+mod blob;
+pub mod conformance;
+mod memory;
+mod run;
+
+pub use blob::{BlobStore, MemoryBlobs};
+pub use memory::MemoryRuns;
+pub use run::{
+    Batch, BoxFuture, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, Receipt, RunFilter,
+    RunRecord, RunStatus, RunStore, StoredEvent, StoredRun,
+};

@@ -1,0 +1,291 @@
+//! What every implementation of the ports has to pass.
+//!
+//! Each check works on runs of its own, so a store with other runs in it may be given too.
+
+use std::sync::Arc;
+
+use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
+
+use crate::{
+    Batch, BlobStore, LedgerEntry, LedgerKind, NewRun, OutputEntry, RunFilter, RunStatus, RunStore,
+    StoredEvent,
+};
+
+/// Opens the same store once more, as another process would.
+pub type Open<'a> = &'a (dyn Fn() -> Arc<dyn RunStore> + Sync);
+
+/// Checks a store of runs; an error says what it does wrong.
+pub async fn runs(open: Open<'_>) -> Result<()> {
+    keeps_what_is_committed(open).await?;
+    refuses_wrong_numbers(open).await?;
+    writes_all_or_nothing(open).await?;
+    leases_are_exclusive(open).await?;
+    old_epochs_are_fenced(open).await?;
+    tenants_see_nothing_of_each_other(open).await?;
+    cancel_marks_reach_the_owner(open).await?;
+    lists_newest_first(open).await
+}
+
+/// Checks a store of files; an error says what it does wrong.
+pub fn blobs(store: &dyn BlobStore) -> Result<()> {
+    let digest = store.put(b"conformance")?;
+    ensure(digest == Digest::of(b"conformance"), "put answers the digest of the bytes")?;
+    ensure(store.put(b"conformance")? == digest, "putting the same bytes again is fine")?;
+    ensure(&*store.get(&digest)? == b"conformance", "get gives the bytes back")?;
+    ensure(store.contains(&digest), "contains knows what was put")?;
+    if let Some(path) = store.path(&digest) {
+        let read = std::fs::read(path).map_err(|error| Error::internal(error.to_string()))?;
+        ensure(read == b"conformance", "the file holds the bytes")?;
+    }
+    let empty = store.put(b"")?;
+    ensure(store.get(&empty)?.is_empty(), "an empty file can be kept")?;
+    let absent = Digest::of(b"never put");
+    ensure(!store.contains(&absent), "contains does not know what was never put")?;
+    let error = store.get(&absent).err();
+    ensure(kind(error.as_ref()) == Some(ErrorKind::NotFound), "what was never put is not found")
+}
+
+fn ensure(holds: bool, rule: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::internal(format!("the store breaks a rule: {rule}"))) }
+}
+
+fn kind(error: Option<&Error>) -> Option<ErrorKind> {
+    error.map(|error| error.kind)
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("conformance")
+}
+
+fn new_run(id: &str) -> NewRun {
+    NewRun {
+        id: RunId::new(format!("conformance-{id}")),
+        tenant: tenant(),
+        workflow: "w".into(),
+        plan: "{}".into(),
+        request: "{\"input\":{}}".into(),
+        seed: u64::MAX - 1,
+        catalog_revision: "r1".into(),
+        created_ms: 1_000,
+    }
+}
+
+fn event(seq: u64) -> StoredEvent {
+    StoredEvent { seq, at_ms: 2_000 + seq, body: format!("{{\"n\":{seq}}}") }
+}
+
+fn ledger_entry(kind: LedgerKind, amount: i64) -> LedgerEntry {
+    LedgerEntry {
+        at_ms: 5,
+        kind,
+        step: "a[1]".into(),
+        attempt: 1,
+        offer: OfferId::new("m@p/t"),
+        amount: Money::micros(amount),
+    }
+}
+
+fn output(name: &str) -> OutputEntry {
+    OutputEntry { key: Digest::of(name.as_bytes()), body: format!("{{\"name\":\"{name}\"}}") }
+}
+
+async fn keeps_what_is_committed(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let run = new_run("keeps");
+    let lease = store.create(run.clone()).await?;
+    let mut batch = Batch::new(run.id.clone(), lease.epoch, 3_000);
+    batch.events = vec![event(1), event(2)];
+    batch.ledger = vec![ledger_entry(LedgerKind::Intent, 7), ledger_entry(LedgerKind::Charge, 6)];
+    batch.outputs = vec![output("keeps")];
+    batch.durable = true;
+    store.commit(batch.clone()).await?;
+    let loaded = open().load(tenant(), run.id.clone(), 0).await?;
+    ensure(loaded.record.run == run, "a run reads back as it was created")?;
+    ensure(loaded.events == batch.events, "events read back in order")?;
+    ensure(loaded.record.status == RunStatus::Running, "a run that is held is running")?;
+    let later = store.load(tenant(), run.id.clone(), 1).await?;
+    ensure(later.events == [event(2)], "events after a number")?;
+    ensure(store.ledger(tenant(), run.id.clone()).await? == batch.ledger, "the ledger reads back")?;
+    let found = store.find_output(tenant(), output("keeps").key).await?;
+    ensure(found.as_deref() == Some("{\"name\":\"keeps\"}"), "an output is found by its key")?;
+    let absent = store.find_output(tenant(), Digest::of(b"absent")).await?;
+    ensure(absent.is_none(), "an output that was never kept is not found")?;
+    let mut last = Batch::new(run.id.clone(), lease.epoch, 4_000);
+    last.status = Some(RunStatus::Succeeded);
+    last.outputs = vec![output("keeps")];
+    store.commit(last).await?;
+    let record = store.load(tenant(), run.id, 2).await?.record;
+    ensure(record.status == RunStatus::Succeeded, "the status changes with the batch")?;
+    ensure(record.updated_ms == 4_000, "the time of the last change is kept")
+}
+
+async fn refuses_wrong_numbers(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let run = new_run("numbers");
+    let lease = store.create(run.clone()).await?;
+    for wrong in [vec![event(2)], vec![event(1), event(1)], vec![event(1), event(3)]] {
+        let mut batch = Batch::new(run.id.clone(), lease.epoch, 1);
+        batch.events = wrong;
+        let error = store.commit(batch).await.err();
+        ensure(
+            kind(error.as_ref()) == Some(ErrorKind::Conflict),
+            "events are numbered without gaps",
+        )?;
+    }
+    let second = store.create(run).await.err();
+    ensure(kind(second.as_ref()) == Some(ErrorKind::Conflict), "an id is used once")
+}
+
+async fn writes_all_or_nothing(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let run = new_run("atomic");
+    let lease = store.create(run.clone()).await?;
+    let mut good = Batch::new(run.id.clone(), lease.epoch, 1);
+    good.events = vec![event(1)];
+    let mut bad = Batch::new(run.id.clone(), lease.epoch, 1);
+    bad.events = vec![event(2), event(2)];
+    bad.ledger = vec![ledger_entry(LedgerKind::Charge, 1)];
+    bad.outputs = vec![output("atomic")];
+    bad.status = Some(RunStatus::Failed);
+    let good = store.commit(good);
+    let bad = store.commit(bad);
+    good.await?;
+    ensure(bad.await.is_err(), "a batch with a wrong number is refused")?;
+    let loaded = store.load(tenant(), run.id.clone(), 0).await?;
+    ensure(loaded.events == [event(1)], "a refused batch leaves no event, its neighbour stays")?;
+    ensure(loaded.record.status == RunStatus::Running, "a refused batch changes no status")?;
+    ensure(
+        store.ledger(tenant(), run.id).await?.is_empty(),
+        "a refused batch leaves no ledger entry",
+    )?;
+    let found = store.find_output(tenant(), output("atomic").key).await?;
+    ensure(found.is_none(), "a refused batch leaves no output")
+}
+
+async fn leases_are_exclusive(open: Open<'_>) -> Result<()> {
+    let (first, second) = (open(), open());
+    let run = new_run("leases");
+    let lease = first.create(run.clone()).await?;
+    for store in [&first, &second] {
+        let error = store.acquire(tenant(), run.id.clone()).await.err();
+        ensure(
+            kind(error.as_ref()) == Some(ErrorKind::Conflict),
+            "a run that is held cannot be taken",
+        )?;
+    }
+    drop(lease);
+    let shown = second.load(tenant(), run.id.clone(), 0).await?.record.status;
+    ensure(
+        shown == RunStatus::Interrupted,
+        "a running run that nobody holds shows as interrupted",
+    )?;
+    let lease = second.acquire(tenant(), run.id.clone()).await?;
+    ensure(lease.epoch >= 2, "each owner has a higher epoch")?;
+    let mut last = Batch::new(run.id.clone(), lease.epoch, 1);
+    last.status = Some(RunStatus::Failed);
+    second.commit(last).await?;
+    let third = first.acquire(tenant(), run.id.clone()).await?;
+    ensure(third.epoch > lease.epoch, "a batch that ends a run gives the lease back")?;
+    drop(lease);
+    let error = second.acquire(tenant(), run.id.clone()).await.err();
+    ensure(
+        kind(error.as_ref()) == Some(ErrorKind::Conflict),
+        "an old lease does not free a newer one",
+    )?;
+    drop(third);
+    let absent = first.acquire(tenant(), RunId::new("conformance-absent")).await.err();
+    ensure(kind(absent.as_ref()) == Some(ErrorKind::NotFound), "an unknown run cannot be taken")
+}
+
+async fn old_epochs_are_fenced(open: Open<'_>) -> Result<()> {
+    let (first, second) = (open(), open());
+    let run = new_run("fenced");
+    let old = first.create(run.clone()).await?;
+    let old_epoch = old.epoch;
+    drop(old);
+    let new = second.acquire(tenant(), run.id.clone()).await?;
+    let mut late = Batch::new(run.id.clone(), old_epoch, 1);
+    late.events = vec![event(1)];
+    let error = first.commit(late).await.err();
+    ensure(kind(error.as_ref()) == Some(ErrorKind::Conflict), "an old epoch cannot write")?;
+    let mut current = Batch::new(run.id.clone(), new.epoch, 1);
+    current.events = vec![event(1)];
+    second.commit(current).await?;
+    // An owner that dies without a word frees its runs.
+    drop(first);
+    let third = open();
+    drop((new, second));
+    third.acquire(tenant(), run.id).await.map(drop)
+}
+
+async fn tenants_see_nothing_of_each_other(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let run = new_run("tenants");
+    let lease = store.create(run.clone()).await?;
+    let mut batch = Batch::new(run.id.clone(), lease.epoch, 1);
+    batch.outputs = vec![output("tenants")];
+    store.commit(batch).await?;
+    let foreign = || TenantId::new("somebody-else");
+    let id = || run.id.clone();
+    let errors = [
+        store.load(foreign(), id(), 0).await.err(),
+        store.ledger(foreign(), id()).await.err(),
+        store.acquire(foreign(), id()).await.err(),
+        store.request_cancel(foreign(), id()).await.err(),
+    ];
+    for error in errors {
+        ensure(kind(error.as_ref()) == Some(ErrorKind::NotFound), "a foreign run is not found")?;
+    }
+    let found = store.find_output(foreign(), output("tenants").key).await?;
+    ensure(found.is_none(), "a foreign output is not found")?;
+    let listed = store.list(RunFilter::newest(foreign(), 1_000)).await?;
+    ensure(listed.iter().all(|record| record.run.id != run.id), "a foreign run is not listed")
+}
+
+async fn cancel_marks_reach_the_owner(open: Open<'_>) -> Result<()> {
+    let (owner, other) = (open(), open());
+    let run = new_run("cancel");
+    let lease = owner.create(run.clone()).await?;
+    let before = owner.commit(Batch::new(run.id.clone(), lease.epoch, 1)).await?;
+    ensure(!before.cancel_requested, "a run is not cancelled by itself")?;
+    ensure(
+        other.request_cancel(tenant(), run.id.clone()).await?,
+        "a held run has an owner to tell",
+    )?;
+    let after = owner.commit(Batch::new(run.id.clone(), lease.epoch, 1)).await?;
+    ensure(after.cancel_requested, "the owner learns it with its next commit")?;
+    ensure(owner.cancel_requests().await?.contains(&run.id), "the owner learns it when it asks")?;
+    ensure(!other.cancel_requests().await?.contains(&run.id), "only the owner is told")?;
+    drop(lease);
+    ensure(!other.request_cancel(tenant(), run.id).await?, "a run that nobody holds has no owner")
+}
+
+async fn lists_newest_first(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let mut leases = Vec::new();
+    for (place, id) in ["list-a", "list-b", "list-c_", "list-cx"].into_iter().enumerate() {
+        let run = NewRun { created_ms: 10_000 + place as u64, ..new_run(id) };
+        leases.push(store.create(run).await?);
+    }
+    let ids = |filter: RunFilter| {
+        let store = Arc::clone(&store);
+        async move {
+            let listed = store.list(filter).await?;
+            let short = |id: &RunId| id.as_str().trim_start_matches("conformance-list-").to_owned();
+            Ok::<_, Error>(listed.iter().map(|record| short(&record.run.id)).collect::<Vec<_>>())
+        }
+    };
+    let prefixed = |prefix: &str, limit: u32| RunFilter {
+        id_prefix: format!("conformance-list-{prefix}"),
+        ..RunFilter::newest(tenant(), limit)
+    };
+    ensure(ids(prefixed("", 10)).await? == ["cx", "c_", "b", "a"], "the newest run comes first")?;
+    ensure(ids(prefixed("", 2)).await? == ["cx", "c_"], "no more than the limit")?;
+    ensure(ids(prefixed("c_", 10)).await? == ["c_"], "a prefix is taken literally")?;
+    ensure(ids(prefixed("%", 10)).await?.is_empty(), "a prefix has no wildcards")?;
+    leases.remove(0);
+    let stopped = RunFilter { statuses: vec![RunStatus::Interrupted], ..prefixed("", 10) };
+    ensure(ids(stopped).await? == ["a"], "runs can be listed by where they stand")?;
+    let running = RunFilter { statuses: vec![RunStatus::Running], ..prefixed("", 10) };
+    ensure(ids(running).await? == ["cx", "c_", "b"], "what nobody holds is not running")
+}

@@ -1,0 +1,247 @@
+//! Runs in memory. Several owners can share the same data, as processes share a database.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use impasto_domain::{Digest, Error, ErrorKind, Result, RunId, TenantId};
+
+use crate::{
+    Batch, BoxFuture, Lease, LedgerEntry, NewRun, Receipt, RunFilter, RunRecord, RunStatus,
+    RunStore, StoredEvent, StoredRun,
+};
+
+/// Runs in memory, for tests and small programs.
+#[derive(Default)]
+pub struct MemoryRuns {
+    shared: Arc<Mutex<Shared>>,
+    alive: Arc<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    runs: BTreeMap<RunId, Kept>,
+    order: Vec<RunId>,
+    outputs: HashMap<(TenantId, Digest), String>,
+}
+
+struct Kept {
+    record: RunRecord,
+    events: Vec<StoredEvent>,
+    ledger: Vec<LedgerEntry>,
+    epoch: u64,
+    /// Alive while both the lease and its owner are.
+    owner: Weak<()>,
+    holder: Weak<()>,
+}
+
+impl Kept {
+    fn is_held(&self) -> bool {
+        self.owner.strong_count() > 0 && self.holder.strong_count() > 0
+    }
+
+    fn lease(&mut self, owner: &Arc<()>) -> Lease {
+        let holder = Arc::new(());
+        self.owner = Arc::downgrade(owner);
+        self.holder = Arc::downgrade(&holder);
+        self.epoch += 1;
+        Lease { run: self.record.run.id.clone(), epoch: self.epoch, guard: Box::new(holder) }
+    }
+
+    fn shown(&self) -> RunRecord {
+        let mut record = self.record.clone();
+        if record.status == RunStatus::Running && !self.is_held() {
+            record.status = RunStatus::Interrupted;
+        }
+        record
+    }
+}
+
+impl MemoryRuns {
+    /// Another owner of the same runs, as a second process would be.
+    #[must_use]
+    pub fn another_owner(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), alive: Arc::new(()) }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn create_now(&self, run: NewRun) -> Result<Lease> {
+        let mut shared = self.shared();
+        if shared.runs.contains_key(&run.id) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("there is already a run {}", run.id),
+            ));
+        }
+        let id = run.id.clone();
+        let updated_ms = run.created_ms;
+        let record =
+            RunRecord { run, status: RunStatus::Running, updated_ms, cancel_requested: false };
+        let mut kept = Kept {
+            record,
+            events: Vec::new(),
+            ledger: Vec::new(),
+            epoch: 0,
+            owner: Weak::new(),
+            holder: Weak::new(),
+        };
+        let lease = kept.lease(&self.alive);
+        shared.order.push(id.clone());
+        shared.runs.insert(id, kept);
+        Ok(lease)
+    }
+
+    fn commit_now(&self, batch: Batch) -> Result<Receipt> {
+        let mut shared = self.shared();
+        let kept = shared.runs.get_mut(&batch.run).ok_or_else(|| not_found(&batch.run))?;
+        if kept.epoch != batch.epoch || !kept.is_held() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("run {} is not this process's to write any more", batch.run),
+            ));
+        }
+        for (expected, event) in (kept.events.len() as u64 + 1..).zip(&batch.events) {
+            if event.seq != expected {
+                let message =
+                    format!("run {} expects event {expected}, not {}", batch.run, event.seq);
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+        }
+        kept.events.extend(batch.events);
+        kept.ledger.extend(batch.ledger);
+        if let Some(status) = batch.status {
+            kept.record.status = status;
+            kept.record.updated_ms = batch.at_ms;
+            if status != RunStatus::Running {
+                kept.holder = Weak::new();
+            }
+        }
+        let receipt = Receipt { cancel_requested: kept.record.cancel_requested };
+        let tenant = kept.record.run.tenant.clone();
+        for output in batch.outputs {
+            shared.outputs.insert((tenant.clone(), output.key), output.body);
+        }
+        Ok(receipt)
+    }
+
+    fn acquire_now(&self, tenant: &TenantId, run: &RunId) -> Result<Lease> {
+        let mut shared = self.shared();
+        let kept = find(&mut shared, tenant, run)?;
+        if kept.is_held() {
+            return Err(held(run));
+        }
+        let lease = kept.lease(&self.alive);
+        kept.record.status = RunStatus::Running;
+        Ok(lease)
+    }
+
+    fn list_now(&self, filter: &RunFilter) -> Vec<RunRecord> {
+        let shared = self.shared();
+        let wanted = |record: &RunRecord| {
+            record.run.tenant == filter.tenant
+                && (filter.statuses.is_empty() || filter.statuses.contains(&record.status))
+                && record.run.id.as_str().starts_with(&filter.id_prefix)
+        };
+        let newest_first = shared.order.iter().rev().filter_map(|id| shared.runs.get(id));
+        newest_first
+            .map(Kept::shown)
+            .filter(wanted)
+            .take(filter.limit as usize)
+            .map(|mut record| {
+                record.run.plan.clear();
+                record.run.request.clear();
+                record
+            })
+            .collect()
+    }
+
+    fn cancel_requests_now(&self) -> Vec<RunId> {
+        let owner = Arc::downgrade(&self.alive);
+        let shared = self.shared();
+        let mine = |kept: &&Kept| {
+            kept.record.cancel_requested && kept.is_held() && Weak::ptr_eq(&kept.owner, &owner)
+        };
+        shared.runs.values().filter(mine).map(|kept| kept.record.run.id.clone()).collect()
+    }
+}
+
+fn find<'a>(shared: &'a mut Shared, tenant: &TenantId, run: &RunId) -> Result<&'a mut Kept> {
+    let kept = shared.runs.get_mut(run).filter(|kept| kept.record.run.tenant == *tenant);
+    kept.ok_or_else(|| not_found(run))
+}
+
+fn not_found(run: &RunId) -> Error {
+    Error::not_found(format!("there is no run {run}")).hint("`impasto runs` lists them")
+}
+
+fn held(run: &RunId) -> Error {
+    Error::new(ErrorKind::Conflict, format!("run {run} is being worked on already"))
+        .hint("wait for it, or cancel it")
+}
+
+impl RunStore for MemoryRuns {
+    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Lease>> {
+        Box::pin(async move { self.create_now(run) })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt>> {
+        Box::pin(async move { self.commit_now(batch) })
+    }
+
+    fn acquire(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<Lease>> {
+        Box::pin(async move { self.acquire_now(&tenant, &run) })
+    }
+
+    fn load(&self, tenant: TenantId, run: RunId, after: u64) -> BoxFuture<'_, Result<StoredRun>> {
+        Box::pin(async move {
+            let mut shared = self.shared();
+            let kept = find(&mut shared, &tenant, &run)?;
+            let events = kept.events.iter().filter(|event| event.seq > after).cloned().collect();
+            Ok(StoredRun { record: kept.shown(), events })
+        })
+    }
+
+    fn list(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRecord>>> {
+        Box::pin(async move { Ok(self.list_now(&filter)) })
+    }
+
+    fn find_output(&self, tenant: TenantId, key: Digest) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(async move { Ok(self.shared().outputs.get(&(tenant, key)).cloned()) })
+    }
+
+    fn ledger(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<Vec<LedgerEntry>>> {
+        Box::pin(async move { Ok(find(&mut self.shared(), &tenant, &run)?.ledger.clone()) })
+    }
+
+    fn request_cancel(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let mut shared = self.shared();
+            let kept = find(&mut shared, &tenant, &run)?;
+            kept.record.cancel_requested = true;
+            Ok(kept.is_held())
+        })
+    }
+
+    fn cancel_requests(&self) -> BoxFuture<'_, Result<Vec<RunId>>> {
+        Box::pin(async move { Ok(self.cancel_requests_now()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_conforms() {
+        let first = MemoryRuns::default();
+        let open = || Arc::new(first.another_owner()) as Arc<dyn RunStore>;
+        crate::conformance::runs(&open).await.unwrap();
+    }
+
+    #[test]
+    fn memory_blobs_conform() {
+        crate::conformance::blobs(&crate::MemoryBlobs::default()).unwrap();
+    }
+}
