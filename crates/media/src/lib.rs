@@ -1,22 +1,28 @@
 //! The built-in tools: image, audio, video, with limits before decoding.
 //!
 //! [`Picture`] and [`Sound`] are what the tools work on in memory; [`operations`] lists the tools by
-//! the endpoint under which the catalogue names them. Foreign files come in through [`sandbox`] only:
-//! whatever the tools read was written by Impasto.
+//! the endpoint under which the catalogue names them.
 
+mod arguments;
 pub mod color;
+mod encode;
 mod picture;
 mod plane;
+mod resize;
 mod sound;
+mod still;
 pub mod text;
 
+pub use encode::Format;
 pub use picture::Picture;
 pub use plane::Plane;
+pub use resize::{MOST_PIXELS, MOST_SIDE_PX};
 pub use sound::Sound;
+pub use still::Grade;
 
 use impasto_domain::Operation;
 
 /// Every built-in tool, by the endpoint under which the catalogue names it.
 pub fn operations() -> Vec<Operation> {
-    Vec::new()
+    [still::OPERATIONS].concat()
 }

@@ -1,8 +1,27 @@
 //! The offline models: a scene from words, as picture, clip, mesh and world; voice; music.
+//!
+//! They need no weights and no network: everything is computed from the words and a seed. They are
+//! sketches by rule, not by learning, and say so in the catalogue.
+
+mod backdrop;
+mod color;
+mod material;
+mod noise;
+mod operations;
+mod render;
+mod scene;
+mod shape;
+mod subject;
+mod vector;
+
+pub use scene::{
+    Camera, Finish, Gobo, Light, Make, Mood, Place, Prop, Scene, Subject, SubjectKind, Substance, Surface, SurfaceForm,
+};
+pub use vector::{V3, v3};
 
 use impasto_domain::Operation;
 
 /// Every offline model, by the endpoint under which the catalogue names it.
 pub fn operations() -> Vec<Operation> {
-    Vec::new()
+    operations::OPERATIONS.to_vec()
 }

@@ -1,9 +1,14 @@
 //! Workflows: parse, type-check, plan, and the pure state machine of a run.
 
+mod convert;
 mod event;
 mod instance;
 mod machine;
 mod plan;
+mod reference;
+mod source;
+mod suggest;
+mod template;
 
 pub use event::{Call, Command, Event, Outcome};
 pub use instance::{Attempt, AttemptResult, Instance, Status};

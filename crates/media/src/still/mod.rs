@@ -1,0 +1,25 @@
+//! Tools for still pictures.
+
+mod convert;
+mod geometry;
+mod grade;
+mod lettering;
+mod score;
+
+use impasto_domain::Operation;
+
+pub use grade::Grade;
+
+/// The tools for still pictures, by endpoint.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation { name: "contact-sheet", run: lettering::contact_sheet },
+    Operation { name: "convert-image", run: convert::convert },
+    Operation { name: "crop-image", run: geometry::crop },
+    Operation { name: "draw-text", run: lettering::draw_text },
+    Operation { name: "grade-image", run: grade::grade },
+    Operation { name: "pad-image", run: geometry::pad },
+    Operation { name: "probe-media", run: convert::probe },
+    Operation { name: "resize-image", run: geometry::resize },
+    Operation { name: "score-image", run: score::score },
+    Operation { name: "upscale-image", run: geometry::upscale },
+];

@@ -1,0 +1,79 @@
+//! The offline models of the eye, as operations: picture, clip, mesh, world.
+//!
+//! Invariant: an operation gives the seed that it used, and the same input with that seed gives the
+//! same bytes.
+
+use impasto_domain::{Error, Operation, Result, Value, Values, Workbench};
+
+use crate::render::{self, MAX_PIXELS, Quality};
+use crate::scene::Scene;
+
+/// The models of this family, by the endpoint under which the catalogue names them.
+pub(crate) const OPERATIONS: &[Operation] = &[Operation { name: "scene-picture", run: scene_picture }];
+
+/// The seed when none is given: not chance, so that a call without one can be repeated too.
+const USUAL_SEED: i64 = 1;
+
+/// Longer side of a picture when only its shape is asked for, in pixels.
+const USUAL_LONGER_SIDE: f32 = 1280.0;
+
+/// A picture of what a text describes.
+fn scene_picture(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    let prompt = prompt(input)?;
+    let seed = seed(input);
+    let size = size(input)?;
+    let count = input.get("num_images").and_then(Value::as_integer).unwrap_or(1).clamp(1, 16);
+    let mut images = Vec::new();
+    for index in 0..count {
+        bench.progress(index as f64 / count as f64, "rendering");
+        let scene = Scene::from_description(&prompt, seed.wrapping_add(index) as u64);
+        let picture = render::picture(&scene, size, Quality::Still, bench)?;
+        images.push(Value::from(picture.write(bench)?));
+    }
+    bench.progress(1.0, "rendered");
+    Ok(Values::from([("images".to_owned(), Value::from(images)), ("seed".to_owned(), Value::from(seed))]))
+}
+
+/// The description: text, with what to leave out taken as said.
+pub(crate) fn prompt(input: &Values) -> Result<String> {
+    match input.get("prompt").and_then(Value::as_text) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(Error::invalid("`prompt` is missing or not text")
+            .hint("give a description, such as \"a red mug on marble\"")),
+    }
+}
+
+/// The seed that was asked for, or the usual one.
+pub(crate) fn seed(input: &Values) -> i64 {
+    input.get("seed").and_then(Value::as_integer).unwrap_or(USUAL_SEED).max(0)
+}
+
+/// Width and height, or the shape at the usual size; both even.
+fn size(input: &Values) -> Result<(u32, u32)> {
+    let side = |name: &str| input.get(name).and_then(Value::as_integer);
+    if let (Some(width), Some(height)) = (side("width"), side("height")) {
+        let fits = |side: i64| (16..=4096).contains(&side);
+        if !fits(width) || !fits(height) || width as u64 * height as u64 > MAX_PIXELS {
+            return Err(Error::invalid(format!("a picture of {width} × {height} pixels cannot be made"))
+                .hint("give `width` and `height` from 64 to 4096"));
+        }
+        return Ok((width as u32, height as u32));
+    }
+    let (across, upward) = shape(input.get("aspect_ratio").and_then(Value::as_text).unwrap_or("1:1"))?;
+    let longer = if across == upward { 1024.0 } else { USUAL_LONGER_SIDE };
+    let scale = longer / across.max(upward);
+    let even = |side: f32| ((side * scale / 2.0).round() as u32 * 2).max(16);
+    Ok((even(across), even(upward)))
+}
+
+/// The two numbers of a shape such as `16:9`.
+pub(crate) fn shape(text: &str) -> Result<(f32, f32)> {
+    let bad = || Error::invalid(format!("`aspect_ratio` is '{text}'")).hint("write it as 16:9");
+    let (across, upward) = text.split_once(':').ok_or_else(bad)?;
+    let side = |text: &str| text.trim().parse::<f32>().ok().filter(|side| (1.0..=100.0).contains(side));
+    let (across, upward) = side(across).zip(side(upward)).ok_or_else(bad)?;
+    if across / upward > 4.0 || upward / across > 4.0 {
+        return Err(bad());
+    }
+    Ok((across, upward))
+}
