@@ -1,6 +1,6 @@
 //! The catalogue that is part of the program: it loads without a word, and every task can be done.
 
-use impasto_catalog::{Catalog, Finding, Layer};
+use crate::{Catalog, Finding, Layer};
 use impasto_domain::{OfferId, Values};
 
 fn embedded() -> Catalog {
