@@ -1,6 +1,7 @@
 //! Tools for still pictures.
 
 mod convert;
+mod cutout;
 mod geometry;
 mod grade;
 mod lettering;
@@ -19,6 +20,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { name: "grade-image", run: grade::grade },
     Operation { name: "pad-image", run: geometry::pad },
     Operation { name: "probe-media", run: convert::probe },
+    Operation { name: "remove-background", run: cutout::remove_background },
     Operation { name: "resize-image", run: geometry::resize },
     Operation { name: "score-image", run: score::score },
     Operation { name: "upscale-image", run: geometry::upscale },
