@@ -1,5 +1,6 @@
 //! Tools for still pictures.
 
+mod composite;
 mod convert;
 mod cutout;
 mod geometry;
@@ -13,6 +14,7 @@ pub use grade::Grade;
 
 /// The tools for still pictures, by endpoint.
 pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation { name: "composite-image", run: composite::composite },
     Operation { name: "contact-sheet", run: lettering::contact_sheet },
     Operation { name: "convert-image", run: convert::convert },
     Operation { name: "crop-image", run: geometry::crop },

@@ -271,7 +271,7 @@ fn closed(mask: &Plane) -> Plane {
 
 /// The mask with cracks closed, and then without whiskers.
 fn bridged(mask: &Plane) -> Plane {
-    let bridged = dilated_and_eroded(mask, 3);
+    let bridged = dilated_and_eroded(mask, 5);
     dilated_and_eroded(&bridged.map(|share| 1.0 - share), 2).map(|share| 1.0 - share)
 }
 
@@ -308,7 +308,7 @@ fn cleaned(mask: &Plane, costs: &Plane, plain: bool) -> Plane {
         costs,
     );
     // Rounds off what a cut on a small copy leaves of notches.
-    whole.blurred(2.2).map(|share| f32::from(u8::from(share > 0.5)))
+    whole.blurred(2.8).map(|share| f32::from(u8::from(share > 0.5)))
 }
 
 /// Fills the holes (areas that do not reach the rim) for which `close` holds, given their size and
