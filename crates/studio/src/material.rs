@@ -180,7 +180,7 @@ impl Material {
         let s = self.seed;
         Some(match self.pattern {
             Pattern::Stone => {
-                0.010 * fractal(p.x * 9.0 + p.y * 7.0, p.z * 9.0 + p.y * 9.0, 4, foot * 9.0, s + 20)
+                0.006 * fractal(p.x * 9.0 + p.y * 7.0, p.z * 9.0 + p.y * 9.0, 4, foot * 9.0, s + 20)
             }
             Pattern::Concrete => 0.003 * fractal(p.x * 12.0, p.z * 12.0 + p.y * 9.0, 3, foot * 12.0, s + 20),
             Pattern::Wood => 0.0012 * fractal(p.x * 3.0, p.z * 90.0, 3, foot * 40.0, s + 20),
@@ -213,22 +213,22 @@ fn marble(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let vein = |scale: f32, width: f32, seed: u32| {
         let field = fractal(along * 0.4 * scale, across * scale, 3, foot * scale, seed);
         let reach = (width + foot * scale).max(1e-4);
-        let strong = smooth(-0.25, 0.45, noise(x * 0.7 * scale + 3.0, z * 0.7 * scale, seed + 5));
+        let strong = smooth(-0.42, 0.28, noise(x * 0.7 * scale + 3.0, z * 0.7 * scale, seed + 5));
         (width / reach) * strong * reach / (field.abs() + reach)
     };
-    let bold = vein(0.75, 0.014, s);
-    let halo = vein(0.75, 0.085, s);
-    let thin = vein(1.9, 0.007, s + 31);
-    let hair = vein(4.3, 0.006, s + 57);
+    let bold = vein(0.85, 0.030, s);
+    let halo = vein(0.85, 0.20, s);
+    let thin = vein(2.0, 0.020, s + 31);
+    let hair = vein(4.3, 0.016, s + 57);
     let cloud = fractal(u * 0.9, v * 0.9, 5, foot * 0.9, s + 40);
-    let grey = v3(0.20, 0.21, 0.225);
+    let grey = v3(0.15, 0.16, 0.175);
     let gold = from_hex(0xa08258);
     let ink = grey.mix(gold, 0.45 * smooth(-0.1, 0.5, noise(x * 0.8, z * 0.8, s + 70)));
     let ground = base * (0.985 + 0.09 * cloud);
     let veined = ground
-        .mix(grey * 2.1, (0.34 * halo).min(0.6))
-        .mix(ink, (0.80 * bold).min(0.9))
-        .mix(ink * 1.3, (0.42 * thin).min(0.6))
+        .mix(grey * 1.9, (0.46 * halo).min(0.6))
+        .mix(ink, (0.85 * bold).min(0.9))
+        .mix(ink * 1.3, (0.55 * thin).min(0.6))
         .mix(grey * 1.6, (0.22 * hair).min(0.4));
     Look { color: veined, rough: rough + 0.05 * (bold + thin) }
 }
@@ -241,9 +241,9 @@ fn wood(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let local = p.z - (board + 0.5) * board_width;
     let (x, z) = (p.x + 31.0 * own(1), local + 0.34 * (own(2) - 0.5));
     let depth = 0.28 + 0.5 * own(3) + p.y;
-    let bend = 0.16 * noise(x * 0.45, z * 0.7, s + 1) + 0.03 * noise(x * 2.1, z * 3.0, s + 2);
+    let bend = 0.10 * noise(x * 0.4, z * 0.7, s + 1) + 0.015 * noise(x * 1.7, z * 3.0, s + 2);
     let trunk = ((z + bend) * (z + bend) + depth * depth * (1.0 + 0.12 * noise(x * 0.5, 3.0, s + 6))).sqrt();
-    let ring = trunk * 19.0 + 0.35 * noise(x * 0.6, z * 9.0, s + 3);
+    let ring = trunk * 30.0 + 0.5 * noise(x * 0.6, z * 9.0, s + 3);
     let phase = ring - ring.floor();
     let sharp = smooth(0.0, 0.72, phase) * (1.0 - smooth(0.86, 1.0, phase));
     let seen = smooth(0.05, 0.012, foot);
@@ -251,11 +251,11 @@ fn wood(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let fibre = fractal(x * 1.6, z * 70.0, 3, foot * 30.0, s + 5);
     let pore_line = noise(x * 3.2, z * 150.0, s + 8);
     let pore = smooth(0.42, 0.75, pore_line) * smooth(0.014, 0.003, foot);
-    let flame = fractal(x * 0.8, z * 2.4, 4, foot * 2.4, s + 9);
-    let dark = base * v3(0.44, 0.36, 0.30);
-    let light = base * v3(1.32, 1.27, 1.20);
-    let tone = light.mix(dark, (0.18 + 0.52 * late + 0.20 * fibre).clamp(0.0, 1.0));
-    let tone = tone * (1.0 + 0.22 * flame + 0.22 * (own(4) - 0.5)) * (1.0 - 0.45 * pore);
+    let flame = fractal(x * 0.5, z * 5.0, 4, foot * 2.4, s + 9);
+    let dark = base * v3(0.42, 0.37, 0.33);
+    let light = base * v3(1.32, 1.26, 1.18);
+    let tone = light.mix(dark, (0.28 + 0.36 * late + 0.34 * fibre).clamp(0.0, 1.0));
+    let tone = tone * (1.0 + 0.42 * flame + 0.22 * (own(4) - 0.5)) * (1.0 - 0.45 * pore);
     let edge = (local.abs() - board_width * 0.5).abs();
     let gap = 0.006 + foot * 0.4;
     let seam = (0.006 / gap) * smooth(gap, 0.0, edge);

@@ -236,9 +236,21 @@ impl Body {
 
     /// What it is made of nearest to `p`.
     pub(crate) fn material(&self, p: V3) -> Option<&Material> {
-        let solid = self.parts.iter().filter(|part| !part.carve);
-        let nearest = solid.min_by(|a, b| a.distance(p).total_cmp(&b.distance(p)))?;
-        self.materials.get(nearest.material)
+        self.materials.get(self.material_index(p)?)
+    }
+
+    /// Which of its materials is nearest to `p`.
+    pub(crate) fn material_index(&self, p: V3) -> Option<usize> {
+        let (mut distance, mut material) = (f32::MAX, None);
+        for part in &self.parts {
+            let own = part.distance(p);
+            if part.carve {
+                distance = distance.max(-own);
+            } else if own < distance {
+                (distance, material) = (own, Some(part.material));
+            }
+        }
+        material
     }
 
     /// The direction away from its skin at `p`.

@@ -85,7 +85,7 @@ impl Interior {
 
     fn furnish_kitchen(&mut self, first: V3, second: V3, dice: &mut Dice) {
         let white = v3(0.82, 0.80, 0.76);
-        self.wall = white.mix(first, 0.45) * 0.80;
+        self.wall = white.mix(first, 0.6) * v3(0.92, 0.86, 0.77);
         let at = self.light_side * dice.between(-0.6, 3.0);
         let half = dice.between(1.9, 2.9);
         let window = Window {
@@ -120,7 +120,7 @@ impl Interior {
             let x = at + dice.between(-0.85, 0.85) * half;
             self.panel((x, window.low + 0.26), (0.22, 0.24), v3(0.52, 0.25, 0.14));
             let high = dice.between(0.35, 0.7);
-            let green = v3(0.10, 0.24, 0.06) * dice.between(0.8, 1.5);
+            let green = v3(0.085, 0.15, 0.05) * dice.between(0.8, 1.5);
             self.item((x, window.low + 0.45 + high), (high * 0.85, high), green, ItemForm::Leafy);
         }
         self.window = Some(window);
@@ -161,13 +161,19 @@ impl Interior {
             let spread = (lamp as f32 + dice.between(0.15, 0.85)) / lamps as f32;
             let x = mix(-5.6, 5.6, spread);
             let y = dice.between(-0.4, 1.6);
-            self.lamp((x, y), dice.between(0.30, 0.62), glow * dice.between(2.6, 4.4), dice);
+            self.lamp((x, y), dice.between(0.30, 0.62), glow * dice.between(1.7, 2.8), dice);
         }
-        for _ in 0..8 + dice.below(16) {
-            let at = (dice.between(-6.5, 6.5), dice.between(-1.5, 2.6));
-            let half = dice.between(0.03, 0.06);
-            let tint = glow.mix(v3(1.0, 0.8, 0.55), dice.unit());
-            self.item(at, (half, half), tint * dice.between(9.0, 26.0), ItemForm::Round);
+        // A string of small lights, and a few candles.
+        let (left, right) = (dice.between(-7.0, -2.0), dice.between(1.0, 7.0));
+        let (high, sag) = (dice.between(1.2, 2.6), dice.between(0.4, 1.4));
+        let count = 9 + dice.below(10);
+        for light in 0..count + 6 {
+            let t = light as f32 / (count - 1) as f32;
+            let hung = (mix(left, right, t), high - sag * 4.0 * t * (1.0 - t) + dice.between(-0.1, 0.1));
+            let loose = (dice.between(-6.5, 6.5), dice.between(-1.6, 0.6));
+            let half = dice.between(0.045, 0.065);
+            let tint = glow.mix(v3(1.0, 0.8, 0.55), 0.5 * dice.unit());
+            self.item(if light < count { hung } else { loose }, (half, half), tint * dice.between(4.2, 15.0), ItemForm::Round);
         }
     }
 
@@ -207,11 +213,14 @@ impl Interior {
         self.items.push(Item { at, half, color, form });
     }
 
+    /// How far the walls are in a direction.
+    pub(super) fn reach(&self, from: V3, to: V3) -> f32 {
+        let [tx, ty, tz] = walls(from, to);
+        tx.min(ty).min(tz)
+    }
+
     pub(super) fn paint(&self, from: V3, to: V3) -> V3 {
-        let reach = |at: f32, o: f32, d: f32| if d.abs() < 1e-6 { f32::MAX } else { ((at - o) / d).max(0.0) };
-        let tx = reach(if to.x > 0.0 { HALF_WIDTH } else { -HALF_WIDTH }, from.x, to.x);
-        let ty = reach(if to.y > 0.0 { CEILING } else { FLOOR }, from.y, to.y);
-        let tz = reach(if to.z > 0.0 { BEHIND } else { FAR }, from.z, to.z);
+        let [tx, ty, tz] = walls(from, to);
         let p = from + to * tx.min(ty).min(tz);
         if tz <= tx && tz <= ty {
             return if to.z < 0.0 { self.far_wall(p.x, p.y) } else { self.plain(p) };
@@ -224,7 +233,7 @@ impl Interior {
 
     /// Light on a plain wall.
     fn even(&self, p: V3) -> f32 {
-        let lamp = mix(0.24, 0.55, self.daylight);
+        let lamp = mix(0.24, 0.80, self.daylight);
         lamp * (1.0 + 0.25 * (p.x / HALF_WIDTH) * self.light_side)
     }
 
@@ -275,6 +284,16 @@ impl Interior {
     }
 }
 
+/// How far the side wall, the floor or ceiling, and the far or near wall are along a ray.
+fn walls(from: V3, to: V3) -> [f32; 3] {
+    let reach = |at: f32, o: f32, d: f32| if d.abs() < 1e-6 { f32::MAX } else { ((at - o) / d).max(0.0) };
+    [
+        reach(if to.x > 0.0 { HALF_WIDTH } else { -HALF_WIDTH }, from.x, to.x),
+        reach(if to.y > 0.0 { CEILING } else { FLOOR }, from.y, to.y),
+        reach(if to.z > 0.0 { BEHIND } else { FAR }, from.z, to.z),
+    ]
+}
+
 impl Window {
     /// What is seen through it; `None` beside it.
     fn paint(&self, x: f32, y: f32, seed: u32) -> Option<V3> {
@@ -309,7 +328,7 @@ impl Window {
         let crown = fractal(x * 0.55 + 4.0, y * 0.55, 5, 0.0, seed + 3) + fractal(x * 3.2, y * 3.2, 3, 0.0, seed + 9) * 0.5;
         let cover = smooth(-0.05, 0.10, crown + self.leaves - 0.42 * (y - self.low - 0.9));
         let sun = 0.5 + 0.5 * fractal(x * 1.7, y * 1.7, 3, 0.0, seed + 5);
-        let green = v3(0.95, 1.75, 0.52).mix(v3(2.6, 3.0, 1.1), sun);
+        let green = v3(0.45, 0.80, 0.26).mix(v3(2.9, 3.1, 1.3), sun * sun);
         sky.mix(green, 0.9 * cover)
     }
 }

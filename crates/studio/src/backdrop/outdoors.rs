@@ -161,8 +161,8 @@ impl Outdoors {
             let (wx, wy) = (around * 52.0, up * 60.0);
             let lamp = lattice_unit(wx.floor() as i32, wy.floor() as i32, s + 5 + layer as u32);
             let (fx, fy) = (wx - wx.floor() - 0.5, wy - wy.floor() - 0.5);
-            if lamp > 0.74 && fx.abs() < 0.3 && fy.abs() < 0.34 {
-                color = v3(1.0, 0.66, 0.32).mix(v3(0.7, 0.85, 1.0), (lamp - 0.74) * 3.0) * (2.0 * lamp);
+            if lamp > 0.82 && fx.abs() < 0.3 && fy.abs() < 0.34 {
+                color = v3(1.0, 0.66, 0.32).mix(v3(0.7, 0.85, 1.0), (lamp - 0.82) * 5.0) * (2.0 * lamp);
             }
         }
         // Street lamps, cars and signs: points that a lens turns into discs.

@@ -5,12 +5,12 @@
 use impasto_domain::{Result, Workbench};
 use impasto_media::Picture;
 
-use crate::color::{encode, saturate};
+use crate::color::{decode, encode, saturate};
 use crate::noise::{fractal, lattice_unit};
 use crate::render::lens::Lens;
 use crate::render::stage::Stage;
 use crate::render::{Sample, rows};
-use crate::scene::{Finish, Scene};
+use crate::scene::{Finish, Place, Scene};
 use crate::vector::{V3, mix, smooth, v3};
 
 /// The backdrop as the lens shows it, out of focus.
@@ -33,7 +33,7 @@ impl Backcloth {
     pub(crate) fn new(stage: &Stage, lens: &Lens, (width, height): (usize, usize), bench: &dyn Workbench) -> Result<Self> {
         let small_width = (width / 2).clamp(2, BACKCLOTH_WIDTH);
         let small_height = (height * small_width / width.max(1)).max(2);
-        let radius = lens.circle(14.0).abs() * small_width as f32;
+        let radius = lens.backdrop_circle() * small_width as f32;
         // Room at the edges, for what the blur brings in.
         let margin = radius.ceil() as usize + 1;
         let (wide, high) = (small_width + 2 * margin, small_height + 2 * margin);
@@ -258,18 +258,29 @@ fn exposure(light: &[V3], scene: &Scene) -> f32 {
     }
     let mean = (sum / count.max(1.0)).exp() as f32;
     // A dark scene is meant to be dark: the film makes up for only part of it.
-    let wanted = 0.20 * scene.mood.brightness;
+    let usual = match scene.place {
+        Place::DimRoom | Place::CityNight | Place::Space => 0.115,
+        Place::Kitchen => 0.25,
+        _ => 0.19,
+    };
+    let wanted = usual * scene.mood.brightness;
     (wanted / mean).powf(0.62).clamp(0.25, 3.2)
+}
+
+/// A colour for something that carries its own light: the tone it would have in a picture, as linear
+/// light.
+pub(crate) fn tone(light: V3, scene: &Scene) -> V3 {
+    finish(light * 0.9, scene).map(|part| decode(part.clamp(0.0, 1.0)))
 }
 
 /// Linear light to screen values, in the way of the finish.
 fn finish(light: V3, scene: &Scene) -> V3 {
     let mood = &scene.mood;
     let warm = v3(1.0 + 0.16 * mood.warmth, 1.0, 1.0 - 0.20 * mood.warmth);
-    let mut tone = filmic(saturate(light * warm, mood.colour));
+    let mut tone = filmic(saturate(light * warm, 0.92 * mood.colour));
     tone = tone.map(|part| {
         let bent = smooth(0.0, 1.0, part);
-        (part + (bent - part) * ((mood.contrast - 1.0) * 2.2)).clamp(0.0, 1.0)
+        (part + (bent - part) * ((mood.contrast - 0.92) * 2.2)).clamp(0.0, 1.0)
     });
     match scene.finish {
         Finish::Photograph | Finish::Watercolour => tone,

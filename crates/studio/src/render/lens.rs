@@ -48,7 +48,7 @@ impl Lens {
             aspect,
             centre: camera.centre,
             focus: camera.distance,
-            blur: camera.blur * 0.02,
+            blur: camera.blur * 0.042,
         }
     }
 
@@ -76,5 +76,10 @@ impl Lens {
         let off = depth - self.focus;
         let off = off.signum() * (off.abs() - 0.35).max(0.0);
         (self.blur * off / depth).clamp(-0.03, 0.03)
+    }
+
+    /// Blur radius of the backdrop: less than optics would have it, so that one can tell what it is.
+    pub(crate) fn backdrop_circle(&self) -> f32 {
+        self.blur * 0.40
     }
 }

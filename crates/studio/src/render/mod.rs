@@ -10,8 +10,9 @@ mod shade;
 mod stage;
 mod trace;
 
+pub(crate) use film::tone;
 pub(crate) use lens::Lens;
-pub(crate) use stage::Stage;
+pub(crate) use stage::{Stage, TABLE};
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,7 +99,7 @@ impl Shot<'_> {
             }
             None => Sample {
                 color: self.backdrop.at(u, v),
-                circle: self.lens.circle(14.0),
+                circle: self.lens.backdrop_circle(),
                 depth: BACKDROP_DEPTH,
                 id: 0,
             },

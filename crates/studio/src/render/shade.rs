@@ -62,7 +62,7 @@ impl Stage {
         let facing = smooth(-0.08, 1.0, n.dot(self.key.towards)) * 0.15 + n.dot(self.key.towards).max(0.0) * 0.85;
         if facing > 0.0 {
             let seen = if shadows { self.lit(hit.p, hit.n, self.key.towards, self.key.size) } else { 0.8 };
-            sum += self.key.color * (facing * seen * self.key.gobo(hit.p));
+            sum += self.key.color * (facing * seen * self.key.gobo(hit.p) * self.key.falloff(hit.p));
         }
         if let Some((towards, color)) = self.rim {
             let facing = n.dot(towards).max(0.0);
@@ -89,8 +89,9 @@ impl Stage {
         let from = hit.p + hit.n * 0.01;
         let body = self.meet_body(from, towards, 8.0);
         if let Some(other) = body {
+            // The rougher the surface and the farther the thing, the less of it is left.
             let near = self.glimpse(&other, towards);
-            return near.mix(sky * 0.5 + near * 0.5, smooth(0.2, 0.6, rough));
+            return near.mix(sky * open, (0.15 * rough + 2.4 * rough * other.t).clamp(0.0, 1.0));
         }
         if towards.y < -0.01 {
             if let Some(ground) = self.meet_ground(from, towards) {
@@ -163,7 +164,7 @@ impl Stage {
         };
         let rim = self.rim.map_or(V3::ZERO, |(towards, color)| color * (towards.reflect(hit.n).dot(to).max(0.0).powi(24)));
         let absorbed = tint.max(V3::all(0.02)).map(|part| part.powf(0.25 + path * 1.6));
-        beyond * absorbed * (1.0 - mirror) + reflected * mirror + rim * 0.4
+        (beyond * absorbed * (1.0 - mirror)).min(V3::all(2.5)) + (reflected * mirror).min(V3::all(4.0)) + rim * 0.4
     }
 
     /// Follows a ray through the glass it has met: where it leaves, in which direction, and the

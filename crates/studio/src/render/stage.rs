@@ -37,11 +37,16 @@ pub(crate) struct Key {
     seed: u32,
 }
 
+/// Half width and half depth of a table that one can walk around.
+pub(crate) const TABLE: (f32, f32) = (3.2, 1.9);
+
 /// What the bodies stand on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ground {
-    /// A slab whose far edge is at this depth.
+    /// A slab whose far edge is at this depth; it goes on beyond the picture on its other sides.
     Table(f32),
+    /// A slab of this half width and half depth.
+    Board(f32, f32),
     /// A round block of this radius and height on a floor.
     Plinth(f32, f32),
     /// A plane without end.
@@ -49,6 +54,20 @@ pub(crate) enum Ground {
 }
 
 impl Stage {
+    /// The stage as one finds it on walking in: the table ends on all sides and has legs.
+    pub(crate) fn furnished(scene: &Scene, lens: &Lens) -> Self {
+        let mut stage = Self::new(scene, lens);
+        if matches!(stage.ground, Ground::Table(_)) {
+            stage.ground = Ground::Board(TABLE.0, TABLE.1);
+            for body in &mut stage.bodies {
+                body.at.x = body.at.x.clamp(0.4 - TABLE.0, TABLE.0 - 0.4);
+                body.at.z = body.at.z.clamp(0.4 - TABLE.1, TABLE.1 - 0.4);
+            }
+            stage.bodies.push(Placed { body: subject::table(TABLE, &stage.ground_material), at: V3::ZERO, scale: 1.0, yaw: 0.0 });
+        }
+        stage
+    }
+
     /// The stage of `scene`, with the table's edge where `lens` wants it.
     pub(crate) fn new(scene: &Scene, lens: &Lens) -> Self {
         let backdrop = Backdrop::new(scene);
@@ -63,16 +82,25 @@ impl Stage {
             V3::ONE.mix(scene.light.color, 0.5)
         };
         let floor = scene.palette.first().copied().unwrap_or(V3::all(0.6));
+        let ground = ground(scene, lens);
+        let mut bodies = subject::bodies(scene);
+        if let Ground::Table(back) = ground {
+            for body in &mut bodies {
+                // Nothing hangs over the far edge.
+                let reach = (body.body.high.z - body.body.low.z).max(body.body.high.x - body.body.low.x) * 0.5;
+                body.at.z = body.at.z.max(back + 0.08 + reach * body.scale);
+            }
+        }
         Self {
-            bodies: subject::bodies(scene),
-            ground: ground(scene, lens),
+            bodies,
+            ground,
             ground_material: Material::of_surface(&scene.surface, scene.seed),
             floor_material: Material::paint(floor, 0.7),
             backdrop,
             sphere,
             key: Key::new(scene, towards, strength),
             rim: (scene.light.rim > 0.0).then_some((back, rim_color * scene.light.rim)),
-            fade: if scene.surface.form == SurfaceForm::Ground { (9.0, 38.0) } else { (6.5, 15.0) },
+            fade: if scene.surface.form == SurfaceForm::Ground { (9.0, 38.0) } else { (1.2, 9.0) },
         }
     }
 }
@@ -104,6 +132,12 @@ impl Key {
             shift: (dice.between(-0.45, 0.45), dice.between(-0.3, 0.3)),
             seed: dice.next() as u32,
         }
+    }
+
+    /// The light is near: it is stronger on its own side.
+    pub(crate) fn falloff(&self, p: V3) -> f32 {
+        let nearer = p.x * self.towards.x + p.z * self.towards.z;
+        (1.0 + 0.9 * self.size.sqrt() * nearer).clamp(0.45, 1.7)
     }
 
     /// How much of the light gets through what it shines through, at `p`.

@@ -57,6 +57,12 @@ impl Stage {
                 (p.z > back).then_some(())?;
                 hit(t, v3(0.0, 1.0, -1.2 * edge).unit(), false)
             }
+            Ground::Board(half_width, half_depth) => {
+                let t = flat(0.0)?;
+                let p = from + to * t;
+                (p.x.abs() < half_width && p.z.abs() < half_depth).then_some(())?;
+                hit(t, V3::UP, false)
+            }
             Ground::Plinth(radius, height) => {
                 if let Some(t) = flat(0.0) {
                     let p = from + to * t;
@@ -169,6 +175,7 @@ impl Stage {
         match self.ground {
             Ground::Plane => true,
             Ground::Table(back) => p.z > back,
+            Ground::Board(half_width, half_depth) => p.x.abs() < half_width && p.z.abs() < half_depth && p.y > -0.05,
             Ground::Plinth(radius, _) => p.x.hypot(p.z) < radius && p.y > -0.2,
         }
     }

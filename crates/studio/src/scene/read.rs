@@ -175,13 +175,23 @@ fn words_before(text: &str, at: usize) -> String {
 
 fn subjects_of(text: &Text, palette: &[V3], dice: &mut Dice) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
-    let mut last: Option<SubjectKind> = None;
+    let mut end = 0;
     for (at, row) in every(&text.subject, words::SUBJECTS) {
-        // "a cup of coffee" and "coffee mug" are one thing; after "on a" comes what it stands on.
-        let again = last == Some(row.1) || SURFACE_NOUNS.contains(&row.0) && at > 0 && !subjects.is_empty();
-        last = Some(row.1);
-        if again || subjects.len() == 3 {
+        let between = text.subject.get(end..at + 1).unwrap_or_default().trim();
+        end = at + 1 + row.0.len();
+        let last = subjects.last().map(|subject| subject.kind);
+        // "a bowl of fruit" is a bowl, "a coffee mug" a mug, but "a perfume bottle" is no bottle.
+        let of_it = last.is_some() && (between == "of" || last == Some(SubjectKind::Perfume) && between.is_empty());
+        // After "on a" comes what it stands on.
+        let below = last.is_some() && (between.starts_with("on ") || between.contains(" on ")) && SURFACE_NOUNS.contains(&row.0);
+        if of_it || below || last == Some(row.1) {
             continue;
+        }
+        if last.is_some() && between.is_empty() {
+            subjects.pop();
+        }
+        if subjects.len() == 3 {
+            break;
         }
         let adjectives = words_before(&text.subject, at);
         let own = colors_in(&format!("{adjectives}{} ", row.0)).into_iter().next();
@@ -209,8 +219,8 @@ const SURFACE_NOUNS: &[&str] = &["chair", "stool", "plate", "dish", "box", "book
 fn usual_color(kind: SubjectKind, noun: &str, palette: &[V3], dice: &mut Dice) -> V3 {
     let hex = match (kind, noun) {
         (SubjectKind::Fruit, "pear") => 0xb8bc48,
-        (SubjectKind::Fruit, "lemons" | "a lemon") => 0xf0d83c,
-        (SubjectKind::Fruit, "oranges" | "an orange") => 0xe8821e,
+        (SubjectKind::Fruit, "lemons" | "a lemon on" | "a lemon and") => 0xf0d83c,
+        (SubjectKind::Fruit, "oranges" | "an orange on" | "an orange and") => 0xe8821e,
         (SubjectKind::Fruit, "peach") => 0xf0a070,
         (SubjectKind::Fruit, "plums") => 0x542848,
         (SubjectKind::Fruit, _) => 0xb0221e,
@@ -286,7 +296,7 @@ fn substance_color(substance: Substance, palette: &[V3]) -> V3 {
     let lead = palette.first().copied().unwrap_or(V3::all(0.6));
     let hex = match substance {
         Substance::Marble => 0xe9e5df,
-        Substance::DarkWood => 0x5c3a24,
+        Substance::DarkWood => 0x54402f,
         Substance::LightWood => 0xb98a58,
         Substance::Stone => return from_hex(0xc4b8a8).mix(lead, 0.35),
         Substance::Concrete => 0x9c9a96,
@@ -295,7 +305,7 @@ fn substance_color(substance: Substance, palette: &[V3]) -> V3 {
         Substance::Water => 0x1c3c4c,
         Substance::Glass => 0x20262a,
         Substance::Metal => 0xb8bcc0,
-        Substance::Grass => 0x4c6a2c,
+        Substance::Grass => 0x56652f,
         Substance::Snow => 0xeef2f8,
         Substance::Paper => return lead,
     };
@@ -322,7 +332,8 @@ fn light_of(text: &Text, place: Place, dice: &mut Dice) -> Light {
         + if lighting.contains("warm") { 0.25 } else { 0.0 }
         + if lighting.contains("early morning") { 0.12 } else { 0.0 }
         + if place == Place::DimRoom { 0.15 } else { 0.0 };
-    let color = v3(1.0 + 0.42 * warmth, 1.0 - 0.02 * warmth, 1.0 - 0.62 * warmth).max(V3::all(0.12));
+    let warmth = warmth.clamp(-0.8, 0.75);
+    let color = v3(1.0 + 0.30 * warmth, 1.0 - 0.08 * warmth, 1.0 - 0.62 * warmth).max(V3::all(0.12));
     let soft = if lighting.contains("soft ") { 1.5 } else { 1.0 };
     let from_above = lighting.contains("upper") || lighting.contains("overhead") || lighting.contains("from above");
     Light {
@@ -349,7 +360,13 @@ const fn usual_light(numbers: [f32; 5], gobo: Gobo) -> LightWord {
 fn camera_of(text: &Text, empty: bool, form: SurfaceForm, dice: &mut Dice) -> Camera {
     let named = first(&text.all, words::VIEWS, |row| row.0).map(|(_, row)| row.1);
     let near = first(&text.all, words::DISTANCES, |row| row.0).map_or(1.0, |(_, row)| row.1);
-    let (pitch, far) = named.unwrap_or((if empty { 20.0 } else { 14.0 + dice.between(-3.0, 6.0) }, 1.0));
+    let usual = match form {
+        _ if empty => 20.0,
+        // Under the open sky one wants to see the sky.
+        SurfaceForm::Ground => 5.5 + dice.between(-1.5, 2.0),
+        _ => 14.0 + dice.between(-3.0, 6.0),
+    };
+    let (pitch, far) = named.unwrap_or((usual, 1.0));
     let eye_level = named.is_some_and(|(pitch, _)| (0.0..12.0).contains(&pitch));
     let pitch = match (empty && eye_level, form) {
         // On an empty stage somebody will set something: it must be seen a little from above.
@@ -413,27 +430,24 @@ fn props_of(text: &Text, scene: &Scene, dice: &mut Dice) -> Vec<Prop> {
     let many: &[SubjectKind] = match scene.place {
         Place::Kitchen => &[SubjectKind::Plant, SubjectKind::Bowl, SubjectKind::Fruit, SubjectKind::Vase, SubjectKind::Bottle],
         Place::DimRoom => &[SubjectKind::Candle, SubjectKind::Book, SubjectKind::Glass, SubjectKind::Plant, SubjectKind::Bowl],
-        Place::Studio if scene.subjects.is_empty() => &[SubjectKind::Ball, SubjectKind::Abstract],
         _ => &[],
     };
-    if bare || many.is_empty() || scene.camera.pitch_deg > 60.0 {
+    if bare || many.is_empty() || scene.surface.form != SurfaceForm::Table || scene.camera.pitch_deg > 60.0 {
         return Vec::new();
     }
-    let count = if scene.place == Place::Studio { dice.below(2) } else { 1 + dice.below(3) };
+    let count = 1 + dice.below(3);
     let mut side = dice.sign();
     let mut props = Vec::new();
     for _ in 0..count {
         let kind = many.get(dice.below(many.len())).copied().unwrap_or(SubjectKind::Ball);
-        if props.iter().any(|prop: &Prop| prop.kind == kind) {
+        let at = (side * dice.between(1.5, 2.0), dice.between(-1.9, -0.9));
+        let crowded = props.iter().any(|prop: &Prop| prop.kind == kind || (prop.at.0 - at.0).abs() < 0.9);
+        if crowded {
+            side = -side;
             continue;
         }
-        let plinth = scene.surface.form == SurfaceForm::Plinth;
-        let at = match plinth {
-            true => (side * dice.between(2.2, 2.6), dice.between(-1.6, -0.6)),
-            false => (side * dice.between(1.45, 1.95), dice.between(-1.7, -0.5)),
-        };
         let height = match kind {
-            SubjectKind::Plant | SubjectKind::Bottle | SubjectKind::Vase => dice.between(0.8, 1.2),
+            SubjectKind::Plant | SubjectKind::Bottle | SubjectKind::Vase => dice.between(0.7, 1.0),
             SubjectKind::Fruit | SubjectKind::Bowl | SubjectKind::Book => dice.between(0.3, 0.42),
             _ => dice.between(0.45, 0.7),
         };

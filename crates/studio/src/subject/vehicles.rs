@@ -90,7 +90,7 @@ pub(super) fn rocket(b: &mut Brief) -> Body {
 pub(super) fn robot(b: &mut Brief) -> Body {
     let shell = b.skin(Make::Plastic);
     let dark = Material::paint(V3::all(0.02), 0.1);
-    let eye = Material::lamp(v3(0.25, 0.85, 1.0), 3.0);
+    let eye = Material::lamp(v3(0.2, 0.8, 1.0), 1.5);
     let steel = Material::metal(from_hex(0xa8acb0), 0.28);
     let mut parts = vec![
         Part::new(Form::Block(v3(0.20, 0.19, 0.14), 0.07), 0).at(0.0, 0.42, 0.0),

@@ -21,7 +21,11 @@ pub(super) fn mug(b: &mut Brief) -> Body {
         (wide - 0.06, 0.22), (foot - 0.05, 0.10), (foot * 0.4, 0.07), (0.0, 0.07),
     ];
     let handle = Part::new(Form::Ring(0.24, 0.27, 0.052), 0).at(wide + 0.02, 0.52, 0.0).joined(0.05);
-    let inside = Part::new(Form::Rod(wide - wall - 0.002, 0.46, 0.06), 0).at(0.0, 0.58, 0.0).carved();
+    let hollow = [
+        (0.0, 0.071), (foot * 0.4, 0.071), (foot - 0.05, 0.102), (wide - 0.061, 0.222), (wide - wall - 0.001, 0.55),
+        (wide - wall - 0.001, 0.9), (wide - wall - 0.001, 1.2), (0.0, 1.2),
+    ];
+    let inside = turned(&hollow, 2, 0).carved();
     let drink = [0x2a140a, 0x3a1e10, 0x9a6a3c, 0x5c2c12];
     let drink = from_hex(drink.get(b.dice.below(4)).copied().unwrap_or(0x2a140a));
     let level = b.dice.between(0.78, 0.86);
