@@ -113,7 +113,7 @@ proptest! {
         let mut seen: Vec<&str> = ranked(&decision);
         seen.extend(decision.excluded.iter().map(|exclusion| exclusion.offer.as_str()));
         seen.sort_unstable();
-        let all: Vec<&str> = catalog.offers.keys().map(|offer| offer.as_str()).collect();
+        let all: Vec<&str> = catalog.offers.keys().map(impasto_domain::OfferId::as_str).collect();
         prop_assert_eq!(seen, all);
         prop_assert_eq!(violates(&catalog, &policy, &decision), None);
         prop_assert!(decision.ranked.iter().all(|candidate| !candidate.reason.is_empty()));
