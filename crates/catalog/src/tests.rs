@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod embedded;
+mod guide;
 mod layers;
 mod mapping;
 mod prices;
