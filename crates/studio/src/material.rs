@@ -112,17 +112,27 @@ impl Material {
             Pattern::Stone => {
                 let broad = fractal(p.x * 1.3 + p.y, p.z * 1.3 - p.y * 0.6, 4, foot * 1.3, s);
                 let fine = fractal(p.x * 26.0, p.z * 26.0 + p.y * 26.0, 3, foot * 26.0, s + 9);
-                let (near, _, bits) = cells(p.x * 38.0 + p.y * 11.0, p.z * 38.0 + p.y * 31.0, s + 3);
+                let (near, _, bits) =
+                    cells(p.x * 38.0 + p.y * 11.0, p.z * 38.0 + p.y * 31.0, s + 3);
                 let seen = smooth(0.025, 0.006, foot);
-                let speck = seen * smooth(0.34, 0.2, near) * ((bits >> 16 & 0xff) as f32 / 255.0 - 0.62).max(0.0);
+                let speck = seen
+                    * smooth(0.34, 0.2, near)
+                    * ((bits >> 16 & 0xff) as f32 / 255.0 - 0.62).max(0.0);
                 let shade = 1.0 + 0.24 * broad + 0.16 * fine - 1.1 * speck;
                 Look { color: c * shade.max(0.2), rough: self.rough }
             }
             Pattern::Concrete => {
                 let broad = fractal(p.x * 0.9 + p.y, p.z * 0.9, 6, foot * 0.9, s);
                 let (near, _, bits) = cells(p.x * 9.0, p.z * 9.0 + p.y * 9.0, s + 3);
-                let hole = if bits & 3 == 0 { smooth(0.12, 0.05, near) * smooth(0.03, 0.01, foot) } else { 0.0 };
-                Look { color: c * (1.0 + 0.3 * broad - 0.5 * hole), rough: self.rough + 0.2 * broad }
+                let hole = if bits & 3 == 0 {
+                    smooth(0.12, 0.05, near) * smooth(0.03, 0.01, foot)
+                } else {
+                    0.0
+                };
+                Look {
+                    color: c * (1.0 + 0.3 * broad - 0.5 * hole),
+                    rough: self.rough + 0.2 * broad,
+                }
             }
             Pattern::Linen | Pattern::Sand | Pattern::Grass | Pattern::Snow => self.loose(p, foot),
             Pattern::Paper => plain,
@@ -133,8 +143,15 @@ impl Material {
             Pattern::Glaze => {
                 let pool = fractal(p.x * 3.0 + p.z * 2.0, p.y * 5.0, 3, foot * 5.0, s);
                 let (near, _, bits) = cells(p.x * 30.0 + p.z * 17.0, p.y * 30.0, s + 5);
-                let fleck = if bits & 7 == 0 { smooth(0.26, 0.14, near) * smooth(0.02, 0.008, foot) } else { 0.0 };
-                Look { color: c * (1.0 + 0.10 * pool - 0.35 * fleck), rough: self.rough + 0.04 * pool }
+                let fleck = if bits & 7 == 0 {
+                    smooth(0.26, 0.14, near) * smooth(0.02, 0.008, foot)
+                } else {
+                    0.0
+                };
+                Look {
+                    color: c * (1.0 + 0.10 * pool - 0.35 * fleck),
+                    rough: self.rough + 0.04 * pool,
+                }
             }
             Pattern::Brushed => {
                 let line = fractal(p.x * 1.5, (p.z + p.y) * 120.0, 3, foot * 30.0, s);
@@ -144,7 +161,11 @@ impl Material {
                 let blush = fractal(p.x * 2.0 + p.z, p.y * 1.4, 3, foot * 2.0, s);
                 let streak = noise(p.x.atan2(p.z) * 9.0, p.y * 1.2, s + 2);
                 let warm = v3(1.25, 0.95, 0.5);
-                Look { color: c.mix(c * warm * 1.3, (0.25 + 0.6 * blush + 0.3 * streak).clamp(0.0, 0.8)), rough: self.rough }
+                Look {
+                    color: c
+                        .mix(c * warm * 1.3, (0.25 + 0.6 * blush + 0.3 * streak).clamp(0.0, 0.8)),
+                    rough: self.rough,
+                }
             }
         }
     }
@@ -155,12 +176,17 @@ impl Material {
             Pattern::Linen => {
                 let (u, v) = (p.x * 60.0, p.z * 60.0);
                 let wobble = 0.25 * noise(p.x * 7.0, p.z * 7.0, s);
-                let weave = ((u + wobble) * 3.1).sin() * ((v - wobble) * 3.1).sin() * smooth(0.014, 0.004, foot);
-                let thread = fractal(p.x * 4.0, p.z * 70.0, 3, foot * 40.0, s) + fractal(p.x * 70.0, p.z * 4.0, 3, foot * 40.0, s + 1);
+                let weave = ((u + wobble) * 3.1).sin()
+                    * ((v - wobble) * 3.1).sin()
+                    * smooth(0.014, 0.004, foot);
+                let thread = fractal(p.x * 4.0, p.z * 70.0, 3, foot * 40.0, s)
+                    + fractal(p.x * 70.0, p.z * 4.0, 3, foot * 40.0, s + 1);
                 1.0 + 0.14 * weave + 0.12 * thread + 0.1 * fractal(p.x, p.z, 3, foot, s + 7)
             }
             Pattern::Sand => {
-                let grain = lattice_unit((p.x * 160.0).floor() as i32, (p.z * 160.0).floor() as i32, s) - 0.5;
+                let grain =
+                    lattice_unit((p.x * 160.0).floor() as i32, (p.z * 160.0).floor() as i32, s)
+                        - 0.5;
                 let seen = smooth(0.02, 0.004, foot);
                 1.0 + 0.14 * fractal(p.x * 0.7, p.z * 0.7, 4, foot * 0.7, s) + 0.22 * grain * seen
             }
@@ -171,7 +197,11 @@ impl Material {
             }
             _ => 1.0 + 0.05 * fractal(p.x * 1.5, p.z * 1.5, 5, foot * 1.5, s),
         };
-        let tint = if self.pattern == Pattern::Grass { v3(1.0 + 0.5 * (shade - 1.0), 1.0, 0.9) } else { V3::ONE };
+        let tint = if self.pattern == Pattern::Grass {
+            v3(1.0 + 0.5 * (shade - 1.0), 1.0, 0.9)
+        } else {
+            V3::ONE
+        };
         Look { color: c * tint * shade, rough: self.rough }
     }
 
@@ -182,7 +212,9 @@ impl Material {
             Pattern::Stone => {
                 0.006 * fractal(p.x * 9.0 + p.y * 7.0, p.z * 9.0 + p.y * 9.0, 4, foot * 9.0, s + 20)
             }
-            Pattern::Concrete => 0.003 * fractal(p.x * 12.0, p.z * 12.0 + p.y * 9.0, 3, foot * 12.0, s + 20),
+            Pattern::Concrete => {
+                0.003 * fractal(p.x * 12.0, p.z * 12.0 + p.y * 9.0, 3, foot * 12.0, s + 20)
+            }
             Pattern::Wood => 0.0012 * fractal(p.x * 3.0, p.z * 90.0, 3, foot * 40.0, s + 20),
             Pattern::Linen => {
                 let weave = (p.x * 186.0).sin() * (p.z * 186.0).sin() * smooth(0.014, 0.004, foot);
@@ -190,7 +222,8 @@ impl Material {
             }
             Pattern::Sand => {
                 let ripple = (p.z * 9.0 + 2.2 * noise(p.x * 0.8, p.z * 0.7, s) + p.x * 1.2).sin();
-                0.013 * ripple * smooth(0.3, 0.05, foot) + 0.05 * fractal(p.x * 0.5, p.z * 0.5, 3, foot * 0.5, s + 20)
+                0.013 * ripple * smooth(0.3, 0.05, foot)
+                    + 0.05 * fractal(p.x * 0.5, p.z * 0.5, 3, foot * 0.5, s + 20)
             }
             Pattern::Grass => 0.05 * fractal(p.x * 22.0, p.z * 9.0, 4, foot * 9.0, s + 20),
             Pattern::Snow => 0.05 * fractal(p.x * 0.9, p.z * 0.9, 6, foot * 0.9, s + 20),
@@ -242,7 +275,9 @@ fn wood(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let (x, z) = (p.x + 31.0 * own(1), local + 0.34 * (own(2) - 0.5));
     let depth = 0.28 + 0.5 * own(3) + p.y;
     let bend = 0.10 * noise(x * 0.4, z * 0.7, s + 1) + 0.015 * noise(x * 1.7, z * 3.0, s + 2);
-    let trunk = ((z + bend) * (z + bend) + depth * depth * (1.0 + 0.12 * noise(x * 0.5, 3.0, s + 6))).sqrt();
+    let trunk = ((z + bend) * (z + bend)
+        + depth * depth * (1.0 + 0.12 * noise(x * 0.5, 3.0, s + 6)))
+    .sqrt();
     let ring = trunk * 30.0 + 0.5 * noise(x * 0.6, z * 9.0, s + 3);
     let phase = ring - ring.floor();
     let sharp = smooth(0.0, 0.72, phase) * (1.0 - smooth(0.86, 1.0, phase));
@@ -259,5 +294,8 @@ fn wood(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let edge = (local.abs() - board_width * 0.5).abs();
     let gap = 0.006 + foot * 0.4;
     let seam = (0.006 / gap) * smooth(gap, 0.0, edge);
-    Look { color: tone * (1.0 - 0.75 * seam), rough: (rough + 0.10 * fibre + 0.12 * pore).clamp(0.1, 1.0) }
+    Look {
+        color: tone * (1.0 - 0.75 * seam),
+        rough: (rough + 0.10 * fibre + 0.12 * pore).clamp(0.1, 1.0),
+    }
 }

@@ -46,6 +46,28 @@ impl Mesh {
         Ok(Grid::new(body, cell, bench)?.mesh(body))
     }
 
+    /// Where a wall is thinner than the grid, the nearest skin may be the other one: there the
+    /// triangles themselves say which way the surface faces.
+    fn agree(&mut self) {
+        let mut faces = vec![V3::ZERO; self.places.len()];
+        let place = |number: u32| self.places.get(number as usize).copied().unwrap_or_default();
+        for corners in self.groups.iter().flat_map(|(_, corners)| corners.chunks_exact(3)) {
+            if let [a, b, c] = corners {
+                let face = (place(*b) - place(*a)).cross(place(*c) - place(*a));
+                for number in corners {
+                    if let Some(sum) = faces.get_mut(*number as usize) {
+                        *sum += face;
+                    }
+                }
+            }
+        }
+        for (normal, face) in self.normals.iter_mut().zip(faces) {
+            if face.length() > 0.0 && normal.dot(face.unit()) < 0.35 {
+                *normal = face.unit();
+            }
+        }
+    }
+
     /// Adds a quadrilateral of one material, its corners counter-clockwise.
     pub(crate) fn sheet(&mut self, corners: &[[u32; 4]], material: Material) {
         let triangles = corners.iter().flat_map(|[a, b, c, d]| [*a, *b, *c, *a, *c, *d]).collect();
@@ -87,7 +109,8 @@ impl Grid {
                     let far = body.distance(middle);
                     for y in y0..(y0 + BLOCK).min(ny) {
                         for x in x0..(x0 + BLOCK).min(nx) {
-                            let own = || body.distance(low + v3(x as f32, y as f32, z as f32) * cell);
+                            let own =
+                                || body.distance(low + v3(x as f32, y as f32, z as f32) * cell);
                             if let Some(value) = slice.get_mut(y * nx + x) {
                                 *value = if far.abs() > reach { far } else { own() };
                             }
@@ -104,8 +127,9 @@ impl Grid {
         self.distances.get((z * ny + y) * nx + x).copied().unwrap_or(f32::MAX)
     }
 
-    /// The middle of where the skin crosses the edges of a cell; `None` if it does not.
-    fn crossing(&self, x: usize, y: usize, z: usize) -> Option<V3> {
+    /// The middle of where the skin crosses the edges of a cell, and the way out of the body; `None`
+    /// if it does not.
+    fn crossing(&self, x: usize, y: usize, z: usize) -> Option<(V3, V3)> {
         let corner = |k: usize| (x + (k & 1), y + (k >> 1 & 1), z + (k >> 2 & 1));
         let values: [f32; 8] = std::array::from_fn(|k| {
             let (x, y, z) = corner(k);
@@ -115,7 +139,7 @@ impl Grid {
         if inside == 0 || inside == 8 {
             return None;
         }
-        let (mut sum, mut count) = (V3::ZERO, 0.0);
+        let (mut sum, mut count, mut slope) = (V3::ZERO, 0.0, V3::ZERO);
         for (k, a) in values.iter().enumerate() {
             for axis in [1, 2, 4] {
                 let other = k | axis;
@@ -129,10 +153,11 @@ impl Grid {
                     v3(x as f32, y as f32, z as f32)
                 };
                 sum += point(k).mix(point(other), t);
+                slope += (point(other) - point(k)) * (b - a).signum();
                 count += 1.0;
             }
         }
-        Some(self.low + sum * (self.cell / count))
+        Some((self.low + sum * (self.cell / count), slope.unit()))
     }
 
     fn mesh(&self, body: &Body) -> Mesh {
@@ -143,10 +168,13 @@ impl Grid {
         for z in 0..nz - 1 {
             for y in 0..ny - 1 {
                 for x in 0..nx - 1 {
-                    let Some(place) = self.crossing(x, y, z) else { continue };
-                    let (place, normal) = settled(body, place, self.cell);
+                    let Some((place, slope)) = self.crossing(x, y, z) else { continue };
+                    let (place, normal) = settled(body, place, slope, self.cell);
                     let kind = body.material_index(place).unwrap_or(0);
-                    let color = body.materials.get(kind).map_or(V3::all(0.5), |m| m.look(place, self.cell).color);
+                    let color = body
+                        .materials
+                        .get(kind)
+                        .map_or(V3::all(0.5), |m| m.look(place, self.cell).color);
                     let number = mesh.vertex(place, normal, color.max(V3::ZERO).min(V3::ONE));
                     kinds.push(kind);
                     if let Some(slot) = numbers.get_mut((z * ny + y) * nx + x) {
@@ -155,8 +183,10 @@ impl Grid {
                 }
             }
         }
-        mesh.groups = body.materials.iter().map(|material| (material.clone(), Vec::new())).collect();
+        mesh.groups =
+            body.materials.iter().map(|material| (material.clone(), Vec::new())).collect();
         self.join(&mut mesh, &numbers, &kinds);
+        mesh.agree();
         mesh.groups.retain(|(_, corners)| !corners.is_empty());
         mesh
     }
@@ -164,15 +194,41 @@ impl Grid {
     /// Two triangles for each edge of the grid that the skin crosses.
     fn join(&self, mesh: &mut Mesh, numbers: &[u32], kinds: &[usize]) {
         let [nx, ny, nz] = self.size;
-        let number = |x: usize, y: usize, z: usize| numbers.get((z * ny + y) * nx + x).copied().unwrap_or(u32::MAX);
+        let number = |x: usize, y: usize, z: usize| {
+            numbers.get((z * ny + y) * nx + x).copied().unwrap_or(u32::MAX)
+        };
         for z in 1..nz - 1 {
             for y in 1..ny - 1 {
                 for x in 1..nx - 1 {
                     let here = self.at(x, y, z) < 0.0;
                     let around = [
-                        ((x + 1, y, z), [number(x, y - 1, z - 1), number(x, y, z - 1), number(x, y, z), number(x, y - 1, z)]),
-                        ((x, y + 1, z), [number(x - 1, y, z - 1), number(x - 1, y, z), number(x, y, z), number(x, y, z - 1)]),
-                        ((x, y, z + 1), [number(x - 1, y - 1, z), number(x, y - 1, z), number(x, y, z), number(x - 1, y, z)]),
+                        (
+                            (x + 1, y, z),
+                            [
+                                number(x, y - 1, z - 1),
+                                number(x, y, z - 1),
+                                number(x, y, z),
+                                number(x, y - 1, z),
+                            ],
+                        ),
+                        (
+                            (x, y + 1, z),
+                            [
+                                number(x - 1, y, z - 1),
+                                number(x - 1, y, z),
+                                number(x, y, z),
+                                number(x, y, z - 1),
+                            ],
+                        ),
+                        (
+                            (x, y, z + 1),
+                            [
+                                number(x - 1, y - 1, z),
+                                number(x, y - 1, z),
+                                number(x, y, z),
+                                number(x - 1, y, z),
+                            ],
+                        ),
                     ];
                     for ((ox, oy, oz), [a, b, c, d]) in around {
                         let there = self.at(ox, oy, oz) < 0.0;
@@ -191,11 +247,15 @@ impl Grid {
     }
 }
 
-/// A point near the skin moved onto it, and the normal there.
-fn settled(body: &Body, mut place: V3, cell: f32) -> (V3, V3) {
+/// A point near the skin moved onto it, and the normal there. `slope` is the way out as the grid
+/// sees it; where the skin itself does not agree the grid is too coarse for it, and is left alone.
+fn settled(body: &Body, mut place: V3, slope: V3, cell: f32) -> (V3, V3) {
     let mut normal = body.normal(place, 0.25 * cell);
     for _ in 0..2 {
-        place = place - normal * body.distance(place).clamp(-0.5 * cell, 0.5 * cell);
+        if normal.dot(slope) < 0.5 {
+            return (place, slope);
+        }
+        place = place - normal * body.distance(place).clamp(-0.3 * cell, 0.3 * cell);
         normal = body.normal(place, 0.25 * cell);
     }
     (place, normal)

@@ -51,7 +51,13 @@ impl Layout {
     fn of(scene: &Scene) -> Self {
         let indoors = matches!(scene.place, Place::Kitchen | Place::DimRoom);
         if indoors {
-            return Self { indoors, scale: INDOOR_SCALE, lift: FLOOR * INDOOR_SCALE, spawn: v3(0.0, 1.65, 1.9), reach: 2.2 };
+            return Self {
+                indoors,
+                scale: INDOOR_SCALE,
+                lift: FLOOR * INDOOR_SCALE,
+                spawn: v3(0.0, 1.65, 1.9),
+                reach: 2.2,
+            };
         }
         // On a plinth or a table outdoors the ground is lower than what one looks at.
         let lift = match scene.surface.form {
@@ -62,9 +68,16 @@ impl Layout {
         let scale = match scene.surface.form {
             SurfaceForm::Plinth => 0.5,
             SurfaceForm::Table => INDOOR_SCALE,
-            SurfaceForm::Ground | SurfaceForm::Sweep => 1.0,
+            SurfaceForm::Ground | SurfaceForm::Sweep => {
+                scene.subjects.first().map_or(1.0, |subject| match subject.kind {
+                    SubjectKind::House => 3.4,
+                    SubjectKind::Tree | SubjectKind::Rocket => 4.0,
+                    SubjectKind::Car => 1.5,
+                    _ => 1.0,
+                })
+            }
         };
-        Self { indoors, scale, lift, spawn: v3(0.0, 1.65, 5.0), reach: 14.0 }
+        Self { indoors, scale, lift, spawn: v3(0.0, 1.65, 4.0 + 1.6 * scale), reach: 14.0 }
     }
 
     fn world(&self, p: V3) -> V3 {
@@ -87,10 +100,15 @@ pub(crate) fn make(scene: &Scene, text: &str, bench: &dyn Workbench) -> Result<W
     let facts = MediaFacts { triangles: Some(triangles), ..MediaFacts::default() };
     let mesh = bench.write(glb, "model/gltf-binary", facts)?;
     bench.progress(0.5, "looking around");
-    let panorama = panorama(scene, &stage, layout.scene(layout.spawn), PANORAMA_ROWS, bench)?.write(bench)?;
+    let panorama =
+        panorama(scene, &stage, layout.scene(layout.spawn), PANORAMA_ROWS, bench)?.write(bench)?;
     let document = document(scene, (text, &layout), (&mesh, &panorama), &obstacles);
     let bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
-    let document = bench.write(bytes, MEDIA_TYPE, MediaFacts { triangles: Some(triangles), ..MediaFacts::default() })?;
+    let document = bench.write(
+        bytes,
+        MEDIA_TYPE,
+        MediaFacts { triangles: Some(triangles), ..MediaFacts::default() },
+    )?;
     Ok(World { document, mesh, panorama })
 }
 
@@ -101,7 +119,8 @@ fn scatter(scene: &Scene, layout: &Layout, stage: &mut Stage) -> Vec<[f32; 3]> {
         blocked.push([0.0, 0.0, TABLE.0 * layout.scale]);
     }
     for placed in &stage.bodies {
-        let wide = (placed.body.high.x - placed.body.low.x).max(placed.body.high.z - placed.body.low.z);
+        let wide =
+            (placed.body.high.x - placed.body.low.x).max(placed.body.high.z - placed.body.low.z);
         let at = layout.world(placed.at);
         blocked.push([at.x, at.z, wide * placed.scale * layout.scale * 0.5 + 0.15]);
     }
@@ -117,7 +136,11 @@ fn scatter(scene: &Scene, layout: &Layout, stage: &mut Stage) -> Vec<[f32; 3]> {
     let kinds: Vec<Subject> = (0..2)
         .map(|_| Subject {
             kind,
-            color: if kind == SubjectKind::Tree { v3(0.07, 0.17, 0.05) * dice.between(0.7, 1.5) } else { v3(0.25, 0.22, 0.19) },
+            color: if kind == SubjectKind::Tree {
+                v3(0.07, 0.17, 0.05) * dice.between(0.7, 1.5)
+            } else {
+                v3(0.25, 0.22, 0.19)
+            },
             make: if kind == SubjectKind::Tree { Make::Usual } else { Make::Stone },
             seed: dice.next(),
         })
@@ -125,27 +148,41 @@ fn scatter(scene: &Scene, layout: &Layout, stage: &mut Stage) -> Vec<[f32; 3]> {
     let bodies: Vec<_> = kinds.iter().map(subject::body).collect();
     let count = if scene.place == Place::Forest { 16 } else { 8 };
     for _ in 0..count {
-        let (around, away) = (dice.between(0.0, TAU), dice.between(5.5, 15.0));
+        let (around, away) = (dice.between(0.0, TAU), dice.between(5.5, 17.0));
         let (x, z) = (around.sin() * away, around.cos() * away);
-        let scale = if kind == SubjectKind::Tree { dice.between(2.6, 5.2) } else { dice.between(0.3, 1.1) };
+        let scale =
+            if kind == SubjectKind::Tree { dice.between(2.6, 5.2) } else { dice.between(0.3, 1.1) };
         let before_spawn = x.abs() < 1.6 && z > 0.0;
         let crowded = blocked.iter().any(|[bx, bz, _]| (bx - x).hypot(bz - z) < 1.8);
         let body = bodies.get(dice.below(bodies.len()));
         if let (false, false, Some(body)) = (before_spawn, crowded, body) {
             blocked.push([x, z, 0.12 * scale + 0.2]);
             let sunk = if kind == SubjectKind::Tree { 0.0 } else { -0.35 * scale };
-            stage.bodies.push(Placed { body: body.clone(), at: v3(x, sunk, z), scale, yaw: dice.between(0.0, TAU) });
+            let (at, scale) = (layout.scene(v3(x, sunk, z)), scale / layout.scale);
+            stage.bodies.push(Placed {
+                body: body.clone(),
+                at,
+                scale,
+                yaw: dice.between(0.0, TAU),
+            });
         }
     }
     blocked
 }
 
-fn build(scene: &Scene, layout: &Layout, stage: &Stage, bench: &dyn Workbench) -> Result<(Vec<u8>, u64)> {
+fn build(
+    scene: &Scene,
+    layout: &Layout,
+    stage: &Stage,
+    bench: &dyn Workbench,
+) -> Result<(Vec<u8>, u64)> {
     let mut glb = Glb::default();
     let mut known: Vec<(V3, V3, usize)> = Vec::new();
     for (index, placed) in stage.bodies.iter().enumerate() {
         // Equal bodies (by their boxes) share one mesh.
-        let shared = known.iter().find(|(low, high, _)| *low == placed.body.low && *high == placed.body.high);
+        let shared = known
+            .iter()
+            .find(|(low, high, _)| *low == placed.body.low && *high == placed.body.high);
         let number = match shared {
             Some((_, _, number)) => *number,
             None => {
@@ -155,11 +192,17 @@ fn build(scene: &Scene, layout: &Layout, stage: &Stage, bench: &dyn Workbench) -
                 number
             }
         };
-        let standing = Standing { name: "body", at: layout.world(placed.at), yaw: placed.yaw, scale: placed.scale * layout.scale };
+        let standing = Standing {
+            name: "body",
+            at: layout.world(placed.at),
+            yaw: placed.yaw,
+            scale: placed.scale * layout.scale,
+        };
         glb.stand(number, &standing);
     }
     if scene.surface.form == SurfaceForm::Plinth {
-        let number = glb.mesh(&Mesh::of_body(&subject::empty_stage(scene), BODY_TRIANGLES.1, bench)?, false);
+        let number =
+            glb.mesh(&Mesh::of_body(&subject::empty_stage(scene), BODY_TRIANGLES.1, bench)?, false);
         glb.stand(number, &Standing { name: "plinth", at: V3::ZERO, yaw: 0.0, scale: 1.0 });
     }
     let origin = Standing { name: "surroundings", at: V3::ZERO, yaw: 0.0, scale: 1.0 };
@@ -179,8 +222,13 @@ fn build(scene: &Scene, layout: &Layout, stage: &Stage, bench: &dyn Workbench) -
 fn land(scene: &Scene, stage: &Stage) -> Mesh {
     const SIDE: u32 = 96;
     let seed = scene.seed as u32 ^ 77;
-    let rolling = !matches!(scene.place, Place::Studio | Place::Plain | Place::CityNight | Place::Beach);
-    let material = if scene.surface.form == SurfaceForm::Ground { &stage.ground_material } else { &stage.floor_material };
+    let rolling =
+        !matches!(scene.place, Place::Studio | Place::Plain | Place::CityNight | Place::Beach);
+    let material = if scene.surface.form == SurfaceForm::Ground {
+        &stage.ground_material
+    } else {
+        &stage.floor_material
+    };
     let height = |x: f32, z: f32| {
         let far = smooth(16.0, LAND, x.hypot(z)) * if rolling { 1.0 } else { 0.0 };
         far * (2.2 + 5.0 * fractal(x * 0.05, z * 0.05, 4, 0.0, seed))
@@ -195,14 +243,20 @@ fn land(scene: &Scene, stage: &Stage) -> Mesh {
             };
             let (x, z) = (spread(column), spread(row));
             let y = height(x, z);
-            let n = v3(height(x - 0.3, z) - height(x + 0.3, z), 0.6, height(x, z - 0.3) - height(x, z + 0.3)).unit();
+            let n = v3(
+                height(x - 0.3, z) - height(x + 0.3, z),
+                0.6,
+                height(x, z - 0.3) - height(x, z + 0.3),
+            )
+            .unit();
             let look = material.look(v3(x, 0.0, z), 0.12);
             mesh.vertex(v3(x, y, z), n, look.color.max(V3::ZERO).min(V3::ONE));
         }
     }
     let at = |column: u32, row: u32| row * (SIDE + 1) + column;
     let cells = (0..SIDE * SIDE).map(|k| (k % SIDE, k / SIDE));
-    let corners: Vec<_> = cells.map(|(x, z)| [at(x, z), at(x, z + 1), at(x + 1, z + 1), at(x + 1, z)]).collect();
+    let corners: Vec<_> =
+        cells.map(|(x, z)| [at(x, z), at(x, z + 1), at(x + 1, z + 1), at(x + 1, z)]).collect();
     mesh.sheet(&corners, Material::paint(material.color, material.rough));
     mesh
 }
@@ -215,29 +269,46 @@ fn surroundings(scene: &Scene, layout: &Layout, stage: &Stage) -> Mesh {
     let mut mesh = Mesh::default();
     for row in 0..=ROWS {
         for column in 0..=COLUMNS {
-            let to = crate::backdrop::direction(column as f32 / COLUMNS as f32, row as f32 / ROWS as f32);
+            let to = crate::backdrop::direction(
+                column as f32 / COLUMNS as f32,
+                row as f32 / ROWS as f32,
+            );
             let light = stage.backdrop.paint(eye, to);
             // Indoors the shell is the box of the room, outdoors a dome far away.
-            let place = if layout.indoors { layout.world(eye + to * stage.backdrop.room_reach(eye, to)) } else { to * (LAND * 1.3) };
+            let place = if layout.indoors {
+                layout.world(eye + to * stage.backdrop.room_reach(eye, to))
+            } else {
+                to * (LAND * 1.3)
+            };
             mesh.vertex(place, -to, tone(light, scene));
         }
     }
     let at = |column: u32, row: u32| row * (COLUMNS + 1) + column;
     let cells = (0..ROWS * COLUMNS).map(|k| (k % COLUMNS, k / COLUMNS));
-    let corners: Vec<_> = cells.map(|(x, y)| [at(x, y), at(x + 1, y), at(x + 1, y + 1), at(x, y + 1)]).collect();
+    let corners: Vec<_> =
+        cells.map(|(x, y)| [at(x, y), at(x, y + 1), at(x + 1, y + 1), at(x + 1, y)]).collect();
     mesh.sheet(&corners, Material::paint(V3::ONE, 1.0));
     mesh
 }
 
-fn document(scene: &Scene, (text, layout): (&str, &Layout), files: (&AssetRef, &AssetRef), obstacles: &[[f32; 3]]) -> Json {
+fn document(
+    scene: &Scene,
+    (text, layout): (&str, &Layout),
+    files: (&AssetRef, &AssetRef),
+    obstacles: &[[f32; 3]],
+) -> Json {
     let (mesh, panorama) = files;
     let target = layout.world(v3(0.0, 0.5, 0.0));
     let edge: Vec<[f32; 2]> = if layout.indoors {
         vec![[-2.6, -2.0], [2.6, -2.0], [2.6, 3.1], [-2.6, 3.1]]
     } else {
-        (0..16).map(|k| (k as f32 / 16.0 * TAU).sin_cos()).map(|(s, c)| [s * layout.reach, c * layout.reach]).collect()
+        (0..16)
+            .map(|k| (k as f32 / 16.0 * TAU).sin_cos())
+            .map(|(s, c)| [s * layout.reach, c * layout.reach])
+            .collect()
     };
-    let file = |asset: &AssetRef| json!({"digest": digest(&asset.digest), "media_type": asset.media_type});
+    let file =
+        |asset: &AssetRef| json!({"digest": digest(&asset.digest), "media_type": asset.media_type});
     let mut seen = file(panorama);
     if let Some(seen) = seen.as_object_mut() {
         seen.insert("projection".to_owned(), json!("equirectangular"));
@@ -278,7 +349,8 @@ fn cameras(layout: &Layout, target: V3) -> Json {
         })
         .collect();
     let near = target + (layout.spawn - target) * 0.45;
-    let (left, right) = (layout.spawn - v3(away * 0.5, 0.0, 0.0), layout.spawn + v3(away * 0.5, 0.0, 0.0));
+    let (left, right) =
+        (layout.spawn - v3(away * 0.5, 0.0, 0.0), layout.spawn + v3(away * 0.5, 0.0, 0.0));
     let key = |time: f32, place: V3| json!({"time_s": time, "position": list(place), "look_at": list(target)});
     json!([
         {"name": "orbit", "loop": true, "keyframes": around},

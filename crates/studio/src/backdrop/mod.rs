@@ -94,7 +94,8 @@ enum Feature {
 impl Sweep {
     fn new(scene: &Scene, dice: &mut Dice) -> Self {
         let near = scene.palette.first().copied().unwrap_or(V3::all(0.6));
-        let far = near.mix(scene.palette.get(1).copied().unwrap_or(near * 0.8), dice.between(0.3, 0.9));
+        let far =
+            near.mix(scene.palette.get(1).copied().unwrap_or(near * 0.8), dice.between(0.3, 0.9));
         let side = scene.light.azimuth_deg.signum();
         let feature = match dice.below(5) {
             _ if scene.place == Place::Plain => Feature::Bare,

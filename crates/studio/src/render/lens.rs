@@ -36,7 +36,7 @@ impl Lens {
         let aim = v3(0.0, camera.aim, 0.0);
         let right = v3(yaw.cos(), 0.0, -yaw.sin());
         // A tall picture must still have room for what is wide.
-        let wider = (1.05 / aspect).max(1.0).min(1.7);
+        let wider = (1.05 / aspect).clamp(1.0, 1.7);
         let mut at = aim + back * camera.distance;
         at.y = at.y.max(0.06);
         Self {
@@ -50,6 +50,11 @@ impl Lens {
             focus: camera.distance,
             blur: camera.blur * 0.042,
         }
+    }
+
+    /// Width to height of its pictures.
+    pub(crate) fn aspect(&self) -> f32 {
+        self.aspect
     }
 
     /// The direction of a place in the picture (shares from the left and from the top).

@@ -63,7 +63,12 @@ impl Stage {
                 body.at.x = body.at.x.clamp(0.4 - TABLE.0, TABLE.0 - 0.4);
                 body.at.z = body.at.z.clamp(0.4 - TABLE.1, TABLE.1 - 0.4);
             }
-            stage.bodies.push(Placed { body: subject::table(TABLE, &stage.ground_material), at: V3::ZERO, scale: 1.0, yaw: 0.0 });
+            stage.bodies.push(Placed {
+                body: subject::table(TABLE, &stage.ground_material),
+                at: V3::ZERO,
+                scale: 1.0,
+                yaw: 0.0,
+            });
         }
         stage
     }
@@ -87,7 +92,9 @@ impl Stage {
         if let Ground::Table(back) = ground {
             for body in &mut bodies {
                 // Nothing hangs over the far edge.
-                let reach = (body.body.high.z - body.body.low.z).max(body.body.high.x - body.body.low.x) * 0.5;
+                let reach = (body.body.high.z - body.body.low.z)
+                    .max(body.body.high.x - body.body.low.x)
+                    * 0.5;
                 body.at.z = body.at.z.max(back + 0.08 + reach * body.scale);
             }
         }
@@ -100,7 +107,7 @@ impl Stage {
             sphere,
             key: Key::new(scene, towards, strength),
             rim: (scene.light.rim > 0.0).then_some((back, rim_color * scene.light.rim)),
-            fade: if scene.surface.form == SurfaceForm::Ground { (9.0, 38.0) } else { (1.2, 9.0) },
+            fade: if scene.surface.form == SurfaceForm::Ground { (9.0, 38.0) } else { (0.3, 7.0) },
         }
     }
 }
@@ -113,7 +120,9 @@ fn ground(scene: &Scene, lens: &Lens) -> Ground {
             let flat = scene.camera.pitch_deg > 40.0;
             Ground::Table(if flat { -60.0 } else { depth.clamp(-30.0, -0.75) })
         }
-        SurfaceForm::Plinth => Ground::Plinth(if scene.subjects.is_empty() { 1.42 } else { 0.95 }, 2.0),
+        SurfaceForm::Plinth => {
+            Ground::Plinth(if scene.subjects.is_empty() { 1.42 } else { 0.95 }, 2.0)
+        }
         SurfaceForm::Ground | SurfaceForm::Sweep => Ground::Plane,
     }
 }
@@ -157,14 +166,19 @@ impl Key {
                     * smooth(high + 2.0 * soft, high - 2.0 * soft, b);
                 let leaf = fractal(a * 1.4, b * 1.4, 3, 0.0, self.seed);
                 let branch = 1.0 - 0.5 * smooth(0.02, 0.40, leaf);
-                mix(0.16, 1.0, inside * bar(a + 0.6, 1.35, 0.085) * bar(b + 0.5, 1.5, 0.07) * branch)
+                mix(
+                    0.16,
+                    1.0,
+                    inside * bar(a + 0.6, 1.35, 0.085) * bar(b + 0.5, 1.5, 0.07) * branch,
+                )
             }
             Gobo::Blinds => {
                 let slat = (b * 15.0 + 0.2 * a).sin();
                 mix(0.10, 1.0, smooth(-0.35 - 4.0 * soft, 0.15 + 4.0 * soft, slat))
             }
             Gobo::Leaves => {
-                let leaf = fractal(a * 1.25, b * 1.25, 4, 0.0, self.seed) + 0.3 * fractal(a * 4.0, b * 4.0, 2, 0.1, self.seed + 8);
+                let leaf = fractal(a * 1.25, b * 1.25, 4, 0.0, self.seed)
+                    + 0.3 * fractal(a * 4.0, b * 4.0, 2, 0.1, self.seed + 8);
                 mix(0.14, 1.0, smooth(0.20, -0.14, leaf))
             }
         }

@@ -187,6 +187,18 @@ pub(super) const EMPTY: &[&str] = &["empty", "bare", "nothing on", "vacant", "un
 
 /// What the labels of a compiled prompt are called.
 pub(super) const LABELS: &[&str] = &[
-    "subject", "action", "style", "lighting", "light", "perspective", "camera", "composition", "mood", "palette",
-    "colours", "colors", "background", "negative",
+    "subject",
+    "action",
+    "style",
+    "lighting",
+    "light",
+    "perspective",
+    "camera",
+    "composition",
+    "mood",
+    "palette",
+    "colours",
+    "colors",
+    "background",
+    "negative",
 ];

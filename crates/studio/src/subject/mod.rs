@@ -5,8 +5,8 @@
 
 mod living;
 mod objects;
-mod vessels;
 mod vehicles;
+mod vessels;
 
 use crate::material::{Material, Pattern};
 use crate::noise::Dice;
@@ -28,11 +28,16 @@ impl Brief {
         let seed = self.dice.next();
         let bright = self.color.mix(V3::ONE, 0.25).max(V3::all(0.25));
         match make {
-            Make::Ceramic | Make::Usual => Material::paint(self.color, 0.14).with(Pattern::Glaze, seed),
+            Make::Ceramic | Make::Usual => {
+                Material::paint(self.color, 0.14).with(Pattern::Glaze, seed)
+            }
             Make::Glass => Material::glass(self.color.mix(V3::ONE, 0.35)),
             Make::Metal => Material::metal(bright, 0.22),
-            Make::Wood => Material::paint(self.color.mix(v3(0.42, 0.26, 0.13), 0.6), 0.45).with(Pattern::Wood, seed),
-            Make::Stone => Material::paint(self.color.mix(V3::all(0.5), 0.3), 0.7).with(Pattern::Stone, seed),
+            Make::Wood => Material::paint(self.color.mix(v3(0.42, 0.26, 0.13), 0.6), 0.45)
+                .with(Pattern::Wood, seed),
+            Make::Stone => {
+                Material::paint(self.color.mix(V3::all(0.5), 0.3), 0.7).with(Pattern::Stone, seed)
+            }
             Make::Plastic => Material::paint(self.color, 0.3),
             Make::Matte => Material::paint(self.color, 0.75).with(Pattern::Glaze, seed),
         }
@@ -41,7 +46,11 @@ impl Brief {
 
 /// The body of a subject.
 pub(crate) fn body(subject: &Subject) -> Body {
-    let mut brief = Brief { color: subject.color, make: subject.make, dice: Dice::new(subject.seed, "subject") };
+    let mut brief = Brief {
+        color: subject.color,
+        make: subject.make,
+        dice: Dice::new(subject.seed, "subject"),
+    };
     let b = &mut brief;
     match subject.kind {
         SubjectKind::Mug => vessels::mug(b),
@@ -93,9 +102,15 @@ pub(crate) fn bodies(scene: &Scene) -> Vec<Placed> {
         placed.push(Placed { body, at: v3(x, 0.0, z), scale, yaw });
     }
     for prop in &scene.props {
-        let subject = Subject { kind: prop.kind, color: prop.color, make: Make::Usual, seed: prop.seed };
-        let yaw = dice.between(0.0, 6.28);
-        placed.push(Placed { body: body(&subject), at: v3(prop.at.0, 0.0, prop.at.1), scale: prop.height, yaw });
+        let subject =
+            Subject { kind: prop.kind, color: prop.color, make: Make::Usual, seed: prop.seed };
+        let yaw = dice.between(0.0, std::f32::consts::TAU);
+        placed.push(Placed {
+            body: body(&subject),
+            at: v3(prop.at.0, 0.0, prop.at.1),
+            scale: prop.height,
+            yaw,
+        });
     }
     placed
 }
