@@ -103,7 +103,7 @@ impl Assumed {
         Self { images, megapixels, seconds, thousands }
     }
 
-    /// Sets the usual number of a unit, and the most if nothing else limits it.
+    /// Sets the usual number of a unit, and the most if `most` says one.
     pub(crate) fn set(&mut self, unit: Unit, usual: f64, most: Option<f64>) {
         let slot = match unit {
             Unit::Request => return,
@@ -112,9 +112,9 @@ impl Assumed {
             Unit::Second => &mut self.seconds,
             Unit::ThousandCharacters => &mut self.thousands,
         };
-        let most = most.map(millionths).or(slot.high).or(Some(millionths(usual)));
         let likely = millionths(usual);
-        *slot = Count { low: slot.low.min(likely), likely, high: most.map(|m| m.max(likely)) };
+        let high = most.map(millionths).or(slot.high).map(|most| most.max(likely));
+        *slot = Count { low: slot.low.min(likely), likely, high };
     }
 
     /// Whether the most of `unit` is known before the call, whatever the input.
@@ -154,8 +154,10 @@ impl Assumed {
     }
 }
 
+/// Rounded up, so that no cost falls short; what is left of a decimal fraction in binary is no reason to.
 fn millionths(number: f64) -> u64 {
-    (number * ONE as f64).round() as u64
+    const BINARY_DUST: f64 = 1e-4;
+    (number * ONE as f64 - BINARY_DUST).ceil() as u64
 }
 
 fn number(input: &Values, name: &str) -> Option<f64> {
@@ -193,7 +195,8 @@ fn seconds(input: &Values) -> Option<u64> {
     let timed = |asset: &&AssetRef| matches!(asset.kind(), MediaKind::Audio | MediaKind::Video);
     let mut lengths = input.values().flat_map(Value::assets).filter(timed).peekable();
     lengths.peek()?;
-    let total: Option<u64> = lengths.map(|asset| asset.facts.duration_ms).sum();
+    let length = |asset: &AssetRef| asset.facts.duration_ms;
+    let total = lengths.try_fold(0_u64, |total, asset| Some(total.saturating_add(length(asset)?)));
     total.map(|ms| ms.saturating_mul(ONE / 1000))
 }
 

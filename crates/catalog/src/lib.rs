@@ -22,6 +22,8 @@ mod mapping;
 mod model;
 mod read;
 mod tariff;
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{Catalog, Finding, Layer};
 pub use count::Unit;

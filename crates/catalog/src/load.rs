@@ -82,6 +82,9 @@ pub(crate) fn load(layers: &[Layer]) -> Result<(Catalog, Vec<Finding>), Vec<Find
             check_id(&mut table, *kind, id);
             read_entry(&mut catalog, table, *kind, id);
         } else {
+            // What is left of it is read in silence, so that those who name it are not blamed.
+            let silence = Problems::default();
+            read_entry(&mut catalog, Table::root(parsed.get_ref(), &silence), *kind, id);
             for error in errors {
                 let span = error.span().unwrap_or_default();
                 problems.add(Diagnostic::error(span, error.message().replace('\n', "; ")));

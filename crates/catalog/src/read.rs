@@ -103,6 +103,12 @@ impl<'a> Node<'a> {
         self.wants("a number", number.filter(|number| number.is_finite()))
     }
 
+    /// A number of characters.
+    pub(crate) fn length(&self) -> Option<usize> {
+        let length = self.plain_integer().and_then(|whole| usize::try_from(whole).ok());
+        self.wants("a whole number from 0", length)
+    }
+
     /// The digits of a number as they were written, so that an amount of money stays exact.
     pub(crate) fn digits(&self) -> Option<String> {
         match self.value {

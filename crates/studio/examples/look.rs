@@ -1,4 +1,5 @@
-//! Makes a picture of a description: `look TEXT SEED WIDTH HEIGHT FILE`.
+//! Makes a picture of a description: `look TEXT SEED WIDTH HEIGHT FILE`; the file gets the extension of its kind. The
+//! variable `ENDPOINT` names another of the offline models.
 
 use std::error::Error;
 
@@ -16,11 +17,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("height".to_owned(), Value::from(height.parse::<i64>()?)),
     ]);
     let models = impasto_studio::operations();
-    let model = models.iter().find(|model| model.name == "scene-picture").ok_or("no such model")?;
+    let name = std::env::var("ENDPOINT").unwrap_or_else(|_| "scene-picture".to_owned());
+    let model = models.iter().find(|model| model.name == name).ok_or("no such model")?;
     let bench = Bench::default();
     let output = (model.run)(&input, &bench)?;
-    let images = output.get("images").and_then(Value::as_list).unwrap_or_default();
-    let image = images.first().and_then(Value::as_asset).ok_or("no picture")?;
-    std::fs::write(file, bench.read(image)?)?;
+    for asset in output.values().flat_map(Value::assets) {
+        std::fs::write(format!("{file}.{}", asset.extension()), bench.read(asset)?)?;
+    }
     Ok(())
 }

@@ -5,7 +5,9 @@
 
 mod backdrop;
 mod color;
+mod glb;
 mod material;
+mod mesh;
 mod noise;
 mod operations;
 mod render;
@@ -13,6 +15,7 @@ mod scene;
 mod shape;
 mod subject;
 mod vector;
+mod world;
 
 pub use scene::{
     Camera, Finish, Gobo, Light, Make, Mood, Place, Prop, Scene, Subject, SubjectKind, Substance, Surface, SurfaceForm,

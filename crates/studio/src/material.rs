@@ -112,17 +112,27 @@ impl Material {
             Pattern::Stone => {
                 let broad = fractal(p.x * 1.3 + p.y, p.z * 1.3 - p.y * 0.6, 4, foot * 1.3, s);
                 let fine = fractal(p.x * 26.0, p.z * 26.0 + p.y * 26.0, 3, foot * 26.0, s + 9);
-                let (near, _, bits) = cells(p.x * 38.0 + p.y * 11.0, p.z * 38.0 + p.y * 31.0, s + 3);
+                let (near, _, bits) =
+                    cells(p.x * 38.0 + p.y * 11.0, p.z * 38.0 + p.y * 31.0, s + 3);
                 let seen = smooth(0.025, 0.006, foot);
-                let speck = seen * smooth(0.34, 0.2, near) * ((bits >> 16 & 0xff) as f32 / 255.0 - 0.62).max(0.0);
+                let speck = seen
+                    * smooth(0.34, 0.2, near)
+                    * ((bits >> 16 & 0xff) as f32 / 255.0 - 0.62).max(0.0);
                 let shade = 1.0 + 0.24 * broad + 0.16 * fine - 1.1 * speck;
                 Look { color: c * shade.max(0.2), rough: self.rough }
             }
             Pattern::Concrete => {
                 let broad = fractal(p.x * 0.9 + p.y, p.z * 0.9, 6, foot * 0.9, s);
                 let (near, _, bits) = cells(p.x * 9.0, p.z * 9.0 + p.y * 9.0, s + 3);
-                let hole = if bits & 3 == 0 { smooth(0.12, 0.05, near) * smooth(0.03, 0.01, foot) } else { 0.0 };
-                Look { color: c * (1.0 + 0.3 * broad - 0.5 * hole), rough: self.rough + 0.2 * broad }
+                let hole = if bits & 3 == 0 {
+                    smooth(0.12, 0.05, near) * smooth(0.03, 0.01, foot)
+                } else {
+                    0.0
+                };
+                Look {
+                    color: c * (1.0 + 0.3 * broad - 0.5 * hole),
+                    rough: self.rough + 0.2 * broad,
+                }
             }
             Pattern::Linen | Pattern::Sand | Pattern::Grass | Pattern::Snow => self.loose(p, foot),
             Pattern::Paper => plain,
@@ -133,8 +143,15 @@ impl Material {
             Pattern::Glaze => {
                 let pool = fractal(p.x * 3.0 + p.z * 2.0, p.y * 5.0, 3, foot * 5.0, s);
                 let (near, _, bits) = cells(p.x * 30.0 + p.z * 17.0, p.y * 30.0, s + 5);
-                let fleck = if bits & 7 == 0 { smooth(0.26, 0.14, near) * smooth(0.02, 0.008, foot) } else { 0.0 };
-                Look { color: c * (1.0 + 0.10 * pool - 0.35 * fleck), rough: self.rough + 0.04 * pool }
+                let fleck = if bits & 7 == 0 {
+                    smooth(0.26, 0.14, near) * smooth(0.02, 0.008, foot)
+                } else {
+                    0.0
+                };
+                Look {
+                    color: c * (1.0 + 0.10 * pool - 0.35 * fleck),
+                    rough: self.rough + 0.04 * pool,
+                }
             }
             Pattern::Brushed => {
                 let line = fractal(p.x * 1.5, (p.z + p.y) * 120.0, 3, foot * 30.0, s);
@@ -144,7 +161,11 @@ impl Material {
                 let blush = fractal(p.x * 2.0 + p.z, p.y * 1.4, 3, foot * 2.0, s);
                 let streak = noise(p.x.atan2(p.z) * 9.0, p.y * 1.2, s + 2);
                 let warm = v3(1.25, 0.95, 0.5);
-                Look { color: c.mix(c * warm * 1.3, (0.25 + 0.6 * blush + 0.3 * streak).clamp(0.0, 0.8)), rough: self.rough }
+                Look {
+                    color: c
+                        .mix(c * warm * 1.3, (0.25 + 0.6 * blush + 0.3 * streak).clamp(0.0, 0.8)),
+                    rough: self.rough,
+                }
             }
         }
     }
@@ -155,12 +176,17 @@ impl Material {
             Pattern::Linen => {
                 let (u, v) = (p.x * 60.0, p.z * 60.0);
                 let wobble = 0.25 * noise(p.x * 7.0, p.z * 7.0, s);
-                let weave = ((u + wobble) * 3.1).sin() * ((v - wobble) * 3.1).sin() * smooth(0.014, 0.004, foot);
-                let thread = fractal(p.x * 4.0, p.z * 70.0, 3, foot * 40.0, s) + fractal(p.x * 70.0, p.z * 4.0, 3, foot * 40.0, s + 1);
+                let weave = ((u + wobble) * 3.1).sin()
+                    * ((v - wobble) * 3.1).sin()
+                    * smooth(0.014, 0.004, foot);
+                let thread = fractal(p.x * 4.0, p.z * 70.0, 3, foot * 40.0, s)
+                    + fractal(p.x * 70.0, p.z * 4.0, 3, foot * 40.0, s + 1);
                 1.0 + 0.14 * weave + 0.12 * thread + 0.1 * fractal(p.x, p.z, 3, foot, s + 7)
             }
             Pattern::Sand => {
-                let grain = lattice_unit((p.x * 160.0).floor() as i32, (p.z * 160.0).floor() as i32, s) - 0.5;
+                let grain =
+                    lattice_unit((p.x * 160.0).floor() as i32, (p.z * 160.0).floor() as i32, s)
+                        - 0.5;
                 let seen = smooth(0.02, 0.004, foot);
                 1.0 + 0.14 * fractal(p.x * 0.7, p.z * 0.7, 4, foot * 0.7, s) + 0.22 * grain * seen
             }
@@ -171,7 +197,11 @@ impl Material {
             }
             _ => 1.0 + 0.05 * fractal(p.x * 1.5, p.z * 1.5, 5, foot * 1.5, s),
         };
-        let tint = if self.pattern == Pattern::Grass { v3(1.0 + 0.5 * (shade - 1.0), 1.0, 0.9) } else { V3::ONE };
+        let tint = if self.pattern == Pattern::Grass {
+            v3(1.0 + 0.5 * (shade - 1.0), 1.0, 0.9)
+        } else {
+            V3::ONE
+        };
         Look { color: c * tint * shade, rough: self.rough }
     }
 
@@ -180,9 +210,11 @@ impl Material {
         let s = self.seed;
         Some(match self.pattern {
             Pattern::Stone => {
-                0.010 * fractal(p.x * 9.0 + p.y * 7.0, p.z * 9.0 + p.y * 9.0, 4, foot * 9.0, s + 20)
+                0.006 * fractal(p.x * 9.0 + p.y * 7.0, p.z * 9.0 + p.y * 9.0, 4, foot * 9.0, s + 20)
             }
-            Pattern::Concrete => 0.003 * fractal(p.x * 12.0, p.z * 12.0 + p.y * 9.0, 3, foot * 12.0, s + 20),
+            Pattern::Concrete => {
+                0.003 * fractal(p.x * 12.0, p.z * 12.0 + p.y * 9.0, 3, foot * 12.0, s + 20)
+            }
             Pattern::Wood => 0.0012 * fractal(p.x * 3.0, p.z * 90.0, 3, foot * 40.0, s + 20),
             Pattern::Linen => {
                 let weave = (p.x * 186.0).sin() * (p.z * 186.0).sin() * smooth(0.014, 0.004, foot);
@@ -190,7 +222,8 @@ impl Material {
             }
             Pattern::Sand => {
                 let ripple = (p.z * 9.0 + 2.2 * noise(p.x * 0.8, p.z * 0.7, s) + p.x * 1.2).sin();
-                0.013 * ripple * smooth(0.3, 0.05, foot) + 0.05 * fractal(p.x * 0.5, p.z * 0.5, 3, foot * 0.5, s + 20)
+                0.013 * ripple * smooth(0.3, 0.05, foot)
+                    + 0.05 * fractal(p.x * 0.5, p.z * 0.5, 3, foot * 0.5, s + 20)
             }
             Pattern::Grass => 0.05 * fractal(p.x * 22.0, p.z * 9.0, 4, foot * 9.0, s + 20),
             Pattern::Snow => 0.05 * fractal(p.x * 0.9, p.z * 0.9, 6, foot * 0.9, s + 20),
@@ -213,22 +246,22 @@ fn marble(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let vein = |scale: f32, width: f32, seed: u32| {
         let field = fractal(along * 0.4 * scale, across * scale, 3, foot * scale, seed);
         let reach = (width + foot * scale).max(1e-4);
-        let strong = smooth(-0.25, 0.45, noise(x * 0.7 * scale + 3.0, z * 0.7 * scale, seed + 5));
+        let strong = smooth(-0.42, 0.28, noise(x * 0.7 * scale + 3.0, z * 0.7 * scale, seed + 5));
         (width / reach) * strong * reach / (field.abs() + reach)
     };
-    let bold = vein(0.75, 0.014, s);
-    let halo = vein(0.75, 0.085, s);
-    let thin = vein(1.9, 0.007, s + 31);
-    let hair = vein(4.3, 0.006, s + 57);
+    let bold = vein(0.85, 0.030, s);
+    let halo = vein(0.85, 0.20, s);
+    let thin = vein(2.0, 0.020, s + 31);
+    let hair = vein(4.3, 0.016, s + 57);
     let cloud = fractal(u * 0.9, v * 0.9, 5, foot * 0.9, s + 40);
-    let grey = v3(0.20, 0.21, 0.225);
+    let grey = v3(0.15, 0.16, 0.175);
     let gold = from_hex(0xa08258);
     let ink = grey.mix(gold, 0.45 * smooth(-0.1, 0.5, noise(x * 0.8, z * 0.8, s + 70)));
     let ground = base * (0.985 + 0.09 * cloud);
     let veined = ground
-        .mix(grey * 2.1, (0.34 * halo).min(0.6))
-        .mix(ink, (0.80 * bold).min(0.9))
-        .mix(ink * 1.3, (0.42 * thin).min(0.6))
+        .mix(grey * 1.9, (0.46 * halo).min(0.6))
+        .mix(ink, (0.85 * bold).min(0.9))
+        .mix(ink * 1.3, (0.55 * thin).min(0.6))
         .mix(grey * 1.6, (0.22 * hair).min(0.4));
     Look { color: veined, rough: rough + 0.05 * (bold + thin) }
 }
@@ -241,9 +274,11 @@ fn wood(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let local = p.z - (board + 0.5) * board_width;
     let (x, z) = (p.x + 31.0 * own(1), local + 0.34 * (own(2) - 0.5));
     let depth = 0.28 + 0.5 * own(3) + p.y;
-    let bend = 0.16 * noise(x * 0.45, z * 0.7, s + 1) + 0.03 * noise(x * 2.1, z * 3.0, s + 2);
-    let trunk = ((z + bend) * (z + bend) + depth * depth * (1.0 + 0.12 * noise(x * 0.5, 3.0, s + 6))).sqrt();
-    let ring = trunk * 19.0 + 0.35 * noise(x * 0.6, z * 9.0, s + 3);
+    let bend = 0.10 * noise(x * 0.4, z * 0.7, s + 1) + 0.015 * noise(x * 1.7, z * 3.0, s + 2);
+    let trunk = ((z + bend) * (z + bend)
+        + depth * depth * (1.0 + 0.12 * noise(x * 0.5, 3.0, s + 6)))
+    .sqrt();
+    let ring = trunk * 30.0 + 0.5 * noise(x * 0.6, z * 9.0, s + 3);
     let phase = ring - ring.floor();
     let sharp = smooth(0.0, 0.72, phase) * (1.0 - smooth(0.86, 1.0, phase));
     let seen = smooth(0.05, 0.012, foot);
@@ -251,13 +286,16 @@ fn wood(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let fibre = fractal(x * 1.6, z * 70.0, 3, foot * 30.0, s + 5);
     let pore_line = noise(x * 3.2, z * 150.0, s + 8);
     let pore = smooth(0.42, 0.75, pore_line) * smooth(0.014, 0.003, foot);
-    let flame = fractal(x * 0.8, z * 2.4, 4, foot * 2.4, s + 9);
-    let dark = base * v3(0.44, 0.36, 0.30);
-    let light = base * v3(1.32, 1.27, 1.20);
-    let tone = light.mix(dark, (0.18 + 0.52 * late + 0.20 * fibre).clamp(0.0, 1.0));
-    let tone = tone * (1.0 + 0.22 * flame + 0.22 * (own(4) - 0.5)) * (1.0 - 0.45 * pore);
+    let flame = fractal(x * 0.5, z * 5.0, 4, foot * 2.4, s + 9);
+    let dark = base * v3(0.42, 0.37, 0.33);
+    let light = base * v3(1.32, 1.26, 1.18);
+    let tone = light.mix(dark, (0.28 + 0.36 * late + 0.34 * fibre).clamp(0.0, 1.0));
+    let tone = tone * (1.0 + 0.42 * flame + 0.22 * (own(4) - 0.5)) * (1.0 - 0.45 * pore);
     let edge = (local.abs() - board_width * 0.5).abs();
     let gap = 0.006 + foot * 0.4;
     let seam = (0.006 / gap) * smooth(gap, 0.0, edge);
-    Look { color: tone * (1.0 - 0.75 * seam), rough: (rough + 0.10 * fibre + 0.12 * pore).clamp(0.1, 1.0) }
+    Look {
+        color: tone * (1.0 - 0.75 * seam),
+        rough: (rough + 0.10 * fibre + 0.12 * pore).clamp(0.1, 1.0),
+    }
 }

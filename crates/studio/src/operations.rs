@@ -3,13 +3,23 @@
 //! Invariant: an operation gives the seed that it used, and the same input with that seed gives the
 //! same bytes.
 
-use impasto_domain::{Error, Operation, Result, Value, Values, Workbench};
+use impasto_domain::{Error, MediaFacts, Operation, Result, Value, Values, Workbench};
 
+use crate::glb::{Glb, Standing};
+use crate::mesh::Mesh;
 use crate::render::{self, MAX_PIXELS, Quality};
-use crate::scene::Scene;
+use crate::scene::{Place, Scene, Substance, Surface, SurfaceForm};
+use crate::shape::Placed;
+use crate::subject;
+use crate::vector::V3;
+use crate::world;
 
 /// The models of this family, by the endpoint under which the catalogue names them.
-pub(crate) const OPERATIONS: &[Operation] = &[Operation { name: "scene-picture", run: scene_picture }];
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation { name: "scene-picture", run: scene_picture },
+    Operation { name: "scene-mesh", run: scene_mesh },
+    Operation { name: "scene-world", run: scene_world },
+];
 
 /// The seed when none is given: not chance, so that a call without one can be repeated too.
 const USUAL_SEED: i64 = 1;
@@ -31,7 +41,74 @@ fn scene_picture(input: &Values, bench: &dyn Workbench) -> Result<Values> {
         images.push(Value::from(picture.write(bench)?));
     }
     bench.progress(1.0, "rendered");
-    Ok(Values::from([("images".to_owned(), Value::from(images)), ("seed".to_owned(), Value::from(seed))]))
+    Ok(Values::from([
+        ("images".to_owned(), Value::from(images)),
+        ("seed".to_owned(), Value::from(seed)),
+    ]))
+}
+
+/// A mesh of what a text is about.
+fn scene_mesh(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    let scene = Scene::from_description(&prompt(input)?, seed(input) as u64);
+    let wanted = input
+        .get("target_polycount")
+        .and_then(Value::as_integer)
+        .unwrap_or(20_000)
+        .clamp(100, 500_000);
+    let subjects: Vec<Placed> = if scene.subjects.is_empty() {
+        vec![Placed { body: subject::empty_stage(&scene), at: V3::ZERO, scale: 1.0, yaw: 0.0 }]
+    } else {
+        subject::bodies(&scene).into_iter().take(scene.subjects.len()).collect()
+    };
+    let mut glb = Glb::default();
+    let each = wanted as usize / subjects.len().max(1);
+    for (index, placed) in subjects.iter().enumerate() {
+        bench.progress(0.6 * index as f64 / subjects.len() as f64, "meshing");
+        let mesh = glb.mesh(&Mesh::of_body(&placed.body, each, bench)?, false);
+        glb.stand(
+            mesh,
+            &Standing { name: "subject", at: placed.at, yaw: placed.yaw, scale: placed.scale },
+        );
+    }
+    let facts = MediaFacts { triangles: Some(glb.triangles()), ..MediaFacts::default() };
+    let mesh = bench.write(glb.finish()?, "model/gltf-binary", facts)?;
+    bench.progress(0.7, "rendering");
+    let preview =
+        render::picture(&posed(scene), (PREVIEW_SIDE, PREVIEW_SIDE), Quality::Still, bench)?
+            .write(bench)?;
+    Ok(Values::from([
+        ("mesh".to_owned(), Value::from(mesh)),
+        ("preview".to_owned(), Value::from(preview)),
+    ]))
+}
+
+/// Side of the preview of a mesh, in pixels.
+const PREVIEW_SIDE: u32 = 640;
+
+/// The scene with nothing but its subjects, on a plain sweep.
+fn posed(mut scene: Scene) -> Scene {
+    scene.props.clear();
+    scene.camera.blur = 0.0;
+    scene.camera.pitch_deg = scene.camera.pitch_deg.clamp(12.0, 30.0);
+    if !scene.subjects.is_empty() {
+        scene.place = Place::Plain;
+        scene.palette = vec![V3::all(0.62), V3::all(0.5)];
+        scene.surface =
+            Surface { form: SurfaceForm::Sweep, substance: Substance::Paper, color: V3::all(0.62) };
+    }
+    scene
+}
+
+/// A world to walk in.
+fn scene_world(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    let prompt = prompt(input)?;
+    let scene = Scene::from_description(&prompt, seed(input) as u64);
+    let world = world::make(&scene, &prompt, bench)?;
+    Ok(Values::from([
+        ("world".to_owned(), Value::from(world.document)),
+        ("mesh".to_owned(), Value::from(world.mesh)),
+        ("panorama".to_owned(), Value::from(world.panorama)),
+    ]))
 }
 
 /// The description: text, with what to leave out taken as said.
@@ -54,12 +131,15 @@ fn size(input: &Values) -> Result<(u32, u32)> {
     if let (Some(width), Some(height)) = (side("width"), side("height")) {
         let fits = |side: i64| (16..=4096).contains(&side);
         if !fits(width) || !fits(height) || width as u64 * height as u64 > MAX_PIXELS {
-            return Err(Error::invalid(format!("a picture of {width} × {height} pixels cannot be made"))
-                .hint("give `width` and `height` from 64 to 4096"));
+            return Err(Error::invalid(format!(
+                "a picture of {width} × {height} pixels cannot be made"
+            ))
+            .hint("give `width` and `height` from 64 to 4096"));
         }
         return Ok((width as u32, height as u32));
     }
-    let (across, upward) = shape(input.get("aspect_ratio").and_then(Value::as_text).unwrap_or("1:1"))?;
+    let (across, upward) =
+        shape(input.get("aspect_ratio").and_then(Value::as_text).unwrap_or("1:1"))?;
     let longer = if across == upward { 1024.0 } else { USUAL_LONGER_SIDE };
     let scale = longer / across.max(upward);
     let even = |side: f32| ((side * scale / 2.0).round() as u32 * 2).max(16);
@@ -70,7 +150,8 @@ fn size(input: &Values) -> Result<(u32, u32)> {
 pub(crate) fn shape(text: &str) -> Result<(f32, f32)> {
     let bad = || Error::invalid(format!("`aspect_ratio` is '{text}'")).hint("write it as 16:9");
     let (across, upward) = text.split_once(':').ok_or_else(bad)?;
-    let side = |text: &str| text.trim().parse::<f32>().ok().filter(|side| (1.0..=100.0).contains(side));
+    let side =
+        |text: &str| text.trim().parse::<f32>().ok().filter(|side| (1.0..=100.0).contains(side));
     let (across, upward) = side(across).zip(side(upward)).ok_or_else(bad)?;
     if across / upward > 4.0 || upward / across > 4.0 {
         return Err(bad());

@@ -83,7 +83,8 @@ impl Part {
                 if steep < 1e-6 { -axes.x.min(axes.y).min(axes.z) } else { k * (k - 1.0) / steep }
             }
             Form::Block(half, round) => {
-                let q = v3(p.x.abs() - half.x, p.y.abs() - half.y, p.z.abs() - half.z) + V3::all(*round);
+                let q = v3(p.x.abs() - half.x, p.y.abs() - half.y, p.z.abs() - half.z)
+                    + V3::all(*round);
                 q.max(V3::ZERO).length() + q.most().min(0.0) - round
             }
             Form::Rod(radius, half, round) => {
@@ -149,11 +150,13 @@ impl Outline {
 
     fn distance(&self, across: f32, along: f32) -> f32 {
         let (x, y) = (across / self.cell, (along - self.low) / self.cell);
-        let (cx, cy) = (x.clamp(0.0, self.columns as f32 - 1.001), y.clamp(0.0, self.rows as f32 - 1.001));
+        let (cx, cy) =
+            (x.clamp(0.0, self.columns as f32 - 1.001), y.clamp(0.0, self.rows as f32 - 1.001));
         let outside = (x - cx).hypot(y - cy) * self.cell;
         let (ix, iy) = (cx as usize, cy as usize);
         let (fx, fy) = (cx - ix as f32, cy - iy as f32);
-        let at = |x: usize, y: usize| self.distances.get(y * self.columns + x).copied().unwrap_or(0.0);
+        let at =
+            |x: usize, y: usize| self.distances.get(y * self.columns + x).copied().unwrap_or(0.0);
         let below = at(ix, iy) + (at(ix + 1, iy) - at(ix, iy)) * fx;
         let above = at(ix, iy + 1) + (at(ix + 1, iy + 1) - at(ix, iy + 1)) * fx;
         below + (above - below) * fy + outside
@@ -236,9 +239,21 @@ impl Body {
 
     /// What it is made of nearest to `p`.
     pub(crate) fn material(&self, p: V3) -> Option<&Material> {
-        let solid = self.parts.iter().filter(|part| !part.carve);
-        let nearest = solid.min_by(|a, b| a.distance(p).total_cmp(&b.distance(p)))?;
-        self.materials.get(nearest.material)
+        self.materials.get(self.material_index(p)?)
+    }
+
+    /// Which of its materials is nearest to `p`.
+    pub(crate) fn material_index(&self, p: V3) -> Option<usize> {
+        let (mut distance, mut material) = (f32::MAX, None);
+        for part in &self.parts {
+            let own = part.distance(p);
+            if part.carve {
+                distance = distance.max(-own);
+            } else if own < distance {
+                (distance, material) = (own, Some(part.material));
+            }
+        }
+        material
     }
 
     /// The direction away from its skin at `p`.
@@ -312,9 +327,14 @@ impl Placed {
     /// The part of the ray that is within `room` of its box.
     pub(crate) fn span(&self, from: V3, to: V3, room: f32) -> Option<(f32, f32)> {
         let (o, d) = ((from - self.at).turned(-self.yaw), to.turned(-self.yaw));
-        let (low, high) = (self.body.low * self.scale - V3::all(room), self.body.high * self.scale + V3::all(room));
+        let (low, high) = (
+            self.body.low * self.scale - V3::all(room),
+            self.body.high * self.scale + V3::all(room),
+        );
         let (mut near, mut far) = (0.0_f32, f32::MAX);
-        for (o, d, low, high) in [(o.x, d.x, low.x, high.x), (o.y, d.y, low.y, high.y), (o.z, d.z, low.z, high.z)] {
+        for (o, d, low, high) in
+            [(o.x, d.x, low.x, high.x), (o.y, d.y, low.y, high.y), (o.z, d.z, low.z, high.z)]
+        {
             if d.abs() < 1e-9 {
                 if o < low || o > high {
                     return None;
@@ -348,7 +368,9 @@ impl Placed {
     /// How much of a round light of half-width `size` (tangent) at the end of the ray is seen: 0 to 1.
     pub(crate) fn veil(&self, from: V3, to: V3, size: f32) -> f32 {
         let reach = (self.body.high - self.body.low).length() * self.scale;
-        let Some((near, far)) = self.span(from, to, (size * reach).min(0.6 * reach)) else { return 1.0 };
+        let Some((near, far)) = self.span(from, to, (size * reach).min(0.6 * reach)) else {
+            return 1.0;
+        };
         let (mut t, mut seen) = (near.max(0.004), 1.0_f32);
         for _ in 0..40 {
             if t > far {

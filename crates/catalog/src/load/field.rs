@@ -62,7 +62,7 @@ fn read_input(key: Key<'_>, node: Node<'_>) -> Option<Field> {
     field.required = required;
     field.min = min.and_then(|node| node.number());
     field.max = max.and_then(|node| node.number());
-    field.max_chars = max_chars.and_then(|node| node.integer()?.try_into().ok());
+    field.max_chars = max_chars.and_then(|node| node.length());
     field.values = values.map(|node| node.texts()).unwrap_or_default();
     field.unit = unit;
     if let (Some(least), Some(most), Some(node)) = (field.min, field.max, max)
@@ -75,7 +75,7 @@ fn read_input(key: Key<'_>, node: Node<'_>) -> Option<Field> {
 }
 
 /// A least and a most are for numbers and for the length of lists.
-fn check_sizes(ty: &Type, min: Option<Node<'_>>, max: Option<Node<'_>>) {
+pub(super) fn check_sizes(ty: &Type, min: Option<Node<'_>>, max: Option<Node<'_>>) {
     if matches!(ty, Type::Integer | Type::Number | Type::List(_)) {
         return;
     }
@@ -85,7 +85,7 @@ fn check_sizes(ty: &Type, min: Option<Node<'_>>, max: Option<Node<'_>>) {
 }
 
 /// Allowed texts and a length are for texts.
-fn check_texts(ty: &Type, max_chars: Option<Node<'_>>, values: Option<Node<'_>>) {
+pub(super) fn check_texts(ty: &Type, max_chars: Option<Node<'_>>, values: Option<Node<'_>>) {
     if matches!(ty, Type::Text | Type::Prompt) {
         return;
     }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use impasto_domain::{Field, OfferId, ProviderId, Task, TaskId, Type, Value, Values};
+use impasto_domain::{Diagnostic, Field, OfferId, ProviderId, Task, TaskId, Type, Value, Values};
 
+use super::field::{check_sizes, check_texts};
 use super::{input_named, model, rates};
 use crate::catalog::Catalog;
 use crate::mapping::Mapping;
@@ -82,11 +83,14 @@ fn read_params(task: &Task, node: Node<'_>, problems: &Problems) -> BTreeMap<Str
     for (key, node) in node.entries() {
         let Some(field) = input_named(task, key, problems) else { continue };
         let Some(mut table) = node.table() else { continue };
-        let values = table.get("values");
+        let (min, max) = (table.get("min"), table.get("max"));
+        let (max_chars, values) = (table.get("max_chars"), table.get("values"));
+        check_sizes(&field.ty, min, max);
+        check_texts(&field.ty, max_chars, values);
         let narrowing = Narrowing {
-            min: table.get("min").and_then(|node| node.number()),
-            max: table.get("max").and_then(|node| node.number()),
-            max_chars: table.get("max_chars").and_then(|node| node.integer()?.try_into().ok()),
+            min: min.and_then(|node| node.number()),
+            max: max.and_then(|node| node.number()),
+            max_chars: max_chars.and_then(|node| node.length()),
             values: values.map(|node| read_allowed(field, node)).unwrap_or_default(),
         };
         table.finish("a narrower input");
@@ -175,7 +179,7 @@ fn read_enums(
         let mut words = BTreeMap::new();
         for (word, node) in node.entries() {
             if let Some(problem) = field.problem(&Value::from(word.name)) {
-                node.problem(problem, None);
+                problems.add(Diagnostic::error(word.span, problem));
             }
             if let Some(other) = node.data() {
                 words.insert(word.name.to_owned(), other);
@@ -193,7 +197,7 @@ fn read_clamps(task: &Task, node: Node<'_>, problems: &Problems) -> BTreeMap<Str
     for (key, node) in node.entries() {
         let Some(field) = input_named(task, key, problems) else { continue };
         if !matches!(field.ty, Type::Integer | Type::Number) {
-            node.problem(format!("`{}` is {}, not a number", field.name, field.ty), None);
+            node.problem(format!("`{}` is of type {}, not a number", field.name, field.ty), None);
             continue;
         }
         let Some(mut table) = node.table() else { continue };

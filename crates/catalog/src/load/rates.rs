@@ -1,6 +1,6 @@
 //! Reads prices and times.
 
-use impasto_domain::{Money, Task};
+use impasto_domain::{Money, Task, Type};
 
 use super::{input_named, model};
 use crate::count::{Assumed, Unit};
@@ -90,7 +90,11 @@ pub(super) fn read_price(
         return Some(Price { tariff, as_of: None, source: None });
     }
     let mut table = node.table()?;
-    let lines = table.need("lines").map(|node| node.items()).unwrap_or_default();
+    let listed = table.need("lines");
+    let lines = listed.map(|node| node.items()).unwrap_or_default();
+    if let (Some(node), true) = (listed, lines.is_empty()) {
+        node.problem("a price without lines says nothing", Some("write \"free\"".to_owned()));
+    }
     let minimum = table.get("minimum").and_then(read_dollars).unwrap_or(0);
     let as_of = table.need("as_of").and_then(model::read_date);
     let source = table.need("source").and_then(|node| node.words());
@@ -152,6 +156,12 @@ fn read_condition(task: &Task, node: Node<'_>, problems: &Problems) -> Condition
     for (key, node) in node.entries() {
         let Some(field) = input_named(task, key, problems) else { continue };
         let test = if node.is_table() {
+            if !matches!(field.ty, Type::Integer | Type::Number) {
+                node.problem(
+                    format!("`{}` is of type {}, not a number", field.name, field.ty),
+                    None,
+                );
+            }
             let Some(mut table) = node.table() else { continue };
             let min = table.get("min").and_then(|node| node.number());
             let max = table.get("max").and_then(|node| node.number());

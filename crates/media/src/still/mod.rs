@@ -1,6 +1,8 @@
 //! Tools for still pictures.
 
+mod composite;
 mod convert;
+mod cutout;
 mod geometry;
 mod grade;
 mod lettering;
@@ -12,6 +14,7 @@ pub use grade::Grade;
 
 /// The tools for still pictures, by endpoint.
 pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation { name: "composite-image", run: composite::composite },
     Operation { name: "contact-sheet", run: lettering::contact_sheet },
     Operation { name: "convert-image", run: convert::convert },
     Operation { name: "crop-image", run: geometry::crop },
@@ -19,6 +22,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { name: "grade-image", run: grade::grade },
     Operation { name: "pad-image", run: geometry::pad },
     Operation { name: "probe-media", run: convert::probe },
+    Operation { name: "remove-background", run: cutout::remove_background },
     Operation { name: "resize-image", run: geometry::resize },
     Operation { name: "score-image", run: score::score },
     Operation { name: "upscale-image", run: geometry::upscale },

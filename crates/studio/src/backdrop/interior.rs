@@ -85,7 +85,7 @@ impl Interior {
 
     fn furnish_kitchen(&mut self, first: V3, second: V3, dice: &mut Dice) {
         let white = v3(0.82, 0.80, 0.76);
-        self.wall = white.mix(first, 0.45) * 0.80;
+        self.wall = white.mix(first, 0.6) * v3(0.92, 0.86, 0.77);
         let at = self.light_side * dice.between(-0.6, 3.0);
         let half = dice.between(1.9, 2.9);
         let window = Window {
@@ -120,7 +120,7 @@ impl Interior {
             let x = at + dice.between(-0.85, 0.85) * half;
             self.panel((x, window.low + 0.26), (0.22, 0.24), v3(0.52, 0.25, 0.14));
             let high = dice.between(0.35, 0.7);
-            let green = v3(0.10, 0.24, 0.06) * dice.between(0.8, 1.5);
+            let green = v3(0.085, 0.15, 0.05) * dice.between(0.8, 1.5);
             self.item((x, window.low + 0.45 + high), (high * 0.85, high), green, ItemForm::Leafy);
         }
         self.window = Some(window);
@@ -143,9 +143,18 @@ impl Interior {
             while x < bookcase + 1.35 {
                 let half = dice.between(0.05, 0.12);
                 let high = dice.between(0.30, 0.46);
-                let tints = [v3(0.22, 0.06, 0.04), v3(0.05, 0.09, 0.12), v3(0.24, 0.16, 0.08), v3(0.08, 0.10, 0.05)];
+                let tints = [
+                    v3(0.22, 0.06, 0.04),
+                    v3(0.05, 0.09, 0.12),
+                    v3(0.24, 0.16, 0.08),
+                    v3(0.08, 0.10, 0.05),
+                ];
                 let tint = tints.get(dice.below(4)).copied().unwrap_or_default();
-                self.panel((x + half, shelf + high), (half * 0.9, high), tint * dice.between(0.4, 1.1));
+                self.panel(
+                    (x + half, shelf + high),
+                    (half * 0.9, high),
+                    tint * dice.between(0.4, 1.1),
+                );
                 x += half * 2.0;
             }
         }
@@ -161,13 +170,25 @@ impl Interior {
             let spread = (lamp as f32 + dice.between(0.15, 0.85)) / lamps as f32;
             let x = mix(-5.6, 5.6, spread);
             let y = dice.between(-0.4, 1.6);
-            self.lamp((x, y), dice.between(0.30, 0.62), glow * dice.between(2.6, 4.4), dice);
+            self.lamp((x, y), dice.between(0.30, 0.62), glow * dice.between(1.7, 2.8), dice);
         }
-        for _ in 0..8 + dice.below(16) {
-            let at = (dice.between(-6.5, 6.5), dice.between(-1.5, 2.6));
-            let half = dice.between(0.03, 0.06);
-            let tint = glow.mix(v3(1.0, 0.8, 0.55), dice.unit());
-            self.item(at, (half, half), tint * dice.between(9.0, 26.0), ItemForm::Round);
+        // A string of small lights, and a few candles.
+        let (left, right) = (dice.between(-7.0, -2.0), dice.between(1.0, 7.0));
+        let (high, sag) = (dice.between(1.2, 2.6), dice.between(0.4, 1.4));
+        let count = 9 + dice.below(10);
+        for light in 0..count + 6 {
+            let t = light as f32 / (count - 1) as f32;
+            let hung =
+                (mix(left, right, t), high - sag * 4.0 * t * (1.0 - t) + dice.between(-0.1, 0.1));
+            let loose = (dice.between(-6.5, 6.5), dice.between(-1.6, 0.6));
+            let half = dice.between(0.045, 0.065);
+            let tint = glow.mix(v3(1.0, 0.8, 0.55), 0.5 * dice.unit());
+            self.item(
+                if light < count { hung } else { loose },
+                (half, half),
+                tint * dice.between(4.2, 15.0),
+                ItemForm::Round,
+            );
         }
     }
 
@@ -188,10 +209,20 @@ impl Interior {
             let (wide, high) = (dice.between(0.12, 0.26), dice.between(0.16, 0.46));
             match dice.below(5) {
                 0 | 1 => self.item((x + wide, at.1 + high), (wide, high), tint, ItemForm::Turned),
-                2 => self.item((x + wide, at.1 + wide * 0.7), (wide * 1.3, wide * 0.7), tint, ItemForm::Round),
+                2 => self.item(
+                    (x + wide, at.1 + wide * 0.7),
+                    (wide * 1.3, wide * 0.7),
+                    tint,
+                    ItemForm::Round,
+                ),
                 3 => {
                     self.item((x + wide, at.1 + high), (wide * 0.7, high), tint, ItemForm::Turned);
-                    self.item((x + wide, at.1 + high * 2.2), (wide * 0.28, high * 0.35), tint, ItemForm::Turned);
+                    self.item(
+                        (x + wide, at.1 + high * 2.2),
+                        (wide * 0.28, high * 0.35),
+                        tint,
+                        ItemForm::Turned,
+                    );
                 }
                 _ => {}
             }
@@ -207,11 +238,14 @@ impl Interior {
         self.items.push(Item { at, half, color, form });
     }
 
+    /// How far the walls are in a direction.
+    pub(super) fn reach(&self, from: V3, to: V3) -> f32 {
+        let [tx, ty, tz] = walls(from, to);
+        tx.min(ty).min(tz)
+    }
+
     pub(super) fn paint(&self, from: V3, to: V3) -> V3 {
-        let reach = |at: f32, o: f32, d: f32| if d.abs() < 1e-6 { f32::MAX } else { ((at - o) / d).max(0.0) };
-        let tx = reach(if to.x > 0.0 { HALF_WIDTH } else { -HALF_WIDTH }, from.x, to.x);
-        let ty = reach(if to.y > 0.0 { CEILING } else { FLOOR }, from.y, to.y);
-        let tz = reach(if to.z > 0.0 { BEHIND } else { FAR }, from.z, to.z);
+        let [tx, ty, tz] = walls(from, to);
         let p = from + to * tx.min(ty).min(tz);
         if tz <= tx && tz <= ty {
             return if to.z < 0.0 { self.far_wall(p.x, p.y) } else { self.plain(p) };
@@ -224,7 +258,7 @@ impl Interior {
 
     /// Light on a plain wall.
     fn even(&self, p: V3) -> f32 {
-        let lamp = mix(0.24, 0.55, self.daylight);
+        let lamp = mix(0.24, 0.80, self.daylight);
         lamp * (1.0 + 0.25 * (p.x / HALF_WIDTH) * self.light_side)
     }
 
@@ -235,8 +269,16 @@ impl Interior {
 
     fn floor_light(&self, p: V3) -> V3 {
         let near = smooth(-HALF_WIDTH, 0.0, p.z);
-        let sheen = self.window.as_ref().map_or(0.0, |w| (-(p.x - w.at).powi(2) * 0.06).exp() * (1.0 - near));
-        self.floor * mix(0.35, 1.0, self.daylight) * (0.8 + 3.0 * sheen)
+        let sheen = self
+            .window
+            .as_ref()
+            .map_or(0.0, |w| (-(p.x - w.at).powi(2) * 0.06).exp() * (1.0 - near));
+        let board = (p.z / 0.9).floor();
+        let seam = smooth(0.05, 0.02, p.z - board * 0.9);
+        let grain = fractal(p.x * 0.5 + board * 7.0, p.z * 4.0, 4, 0.0, self.seed + 60)
+            + 0.5 * noise(board * 3.7, 0.5, self.seed);
+        let wood = self.floor * (1.0 + 0.5 * grain) * (1.0 - 0.6 * seam);
+        wood * mix(0.9, 1.3, self.daylight) * (0.8 + 3.0 * sheen)
     }
 
     fn side_wall(&self, p: V3) -> V3 {
@@ -249,18 +291,26 @@ impl Interior {
         let (z, y) = (p.z - 0.5, p.y - 2.6);
         let inside = smooth(3.1, 2.9, z.abs()) * smooth(2.7, 2.5, y.abs());
         let bars = smooth(0.07, 0.12, z.abs()) * smooth(0.07, 0.12, (y - 0.4).abs());
-        let glass = v3(3.4, 3.7, 4.1) * self.daylight + v3(2.6, 1.35, 0.5) * (1.0 - self.daylight) * (-(z * z + y * y) * 0.16).exp();
+        let glass = v3(3.4, 3.7, 4.1) * self.daylight
+            + v3(2.6, 1.35, 0.5) * (1.0 - self.daylight) * (-(z * z + y * y) * 0.16).exp();
         base.mix(glass, inside * mix(0.2, 1.0, bars))
     }
 
     fn far_wall(&self, x: f32, y: f32) -> V3 {
-        let mut color = self.wall * self.even(v3(x, y, FAR)) * (1.0 + 0.08 * fractal(x * 0.4, y * 0.4, 3, 0.0, self.seed));
+        let mut color = self.wall
+            * self.even(v3(x, y, FAR))
+            * (1.0 + 0.08 * fractal(x * 0.4, y * 0.4, 3, 0.0, self.seed));
         if let Some(window) = &self.window {
             // Daylight spills on the wall around the window.
             let far = ((x - window.at).abs() - window.half).max(0.0);
-            color = color * (1.0 + 0.7 * (-far * 0.9).exp());
-            let sill = (x - window.at).abs() < window.half + 0.25 && (y - window.low + 0.05).abs() < 0.09;
-            color = if sill { v3(1.25, 1.22, 1.15) } else { window.paint(x, y, self.seed).unwrap_or(color) };
+            color *= (1.0 + 0.7 * (-far * 0.9).exp());
+            let sill =
+                (x - window.at).abs() < window.half + 0.25 && (y - window.low + 0.05).abs() < 0.09;
+            color = if sill {
+                v3(1.25, 1.22, 1.15)
+            } else {
+                window.paint(x, y, self.seed).unwrap_or(color)
+            };
         }
         for pool in &self.pools {
             let (dx, dy) = ((x - pool.at.0) / pool.width, (y - pool.at.1) / (pool.width * 1.3));
@@ -273,6 +323,17 @@ impl Interior {
         }
         color
     }
+}
+
+/// How far the side wall, the floor or ceiling, and the far or near wall are along a ray.
+fn walls(from: V3, to: V3) -> [f32; 3] {
+    let reach =
+        |at: f32, o: f32, d: f32| if d.abs() < 1e-6 { f32::MAX } else { ((at - o) / d).max(0.0) };
+    [
+        reach(if to.x > 0.0 { HALF_WIDTH } else { -HALF_WIDTH }, from.x, to.x),
+        reach(if to.y > 0.0 { CEILING } else { FLOOR }, from.y, to.y),
+        reach(if to.z > 0.0 { BEHIND } else { FAR }, from.z, to.z),
+    ]
 }
 
 impl Window {
@@ -296,8 +357,11 @@ impl Window {
         }
         let across = (x - self.at + self.half) / (2.0 * self.half) * self.panes.0;
         let up = (y - self.low) / (self.high - self.low) * self.panes.1;
-        let bar = |share: f32, count: f32, width: f32| (share - share.round()).abs() * width / count < 0.055;
-        let barred = bar(across, self.panes.0, 2.0 * self.half) || bar(up, self.panes.1, self.high - self.low);
+        let bar = |share: f32, count: f32, width: f32| {
+            (share - share.round()).abs() * width / count < 0.055
+        };
+        let barred = bar(across, self.panes.0, 2.0 * self.half)
+            || bar(up, self.panes.1, self.high - self.low);
         if side > self.half || barred {
             return Some(v3(0.95, 0.94, 0.92) * 0.9);
         }
@@ -306,10 +370,11 @@ impl Window {
 
     fn outside(&self, x: f32, y: f32, seed: u32) -> V3 {
         let sky = self.sky * mix(0.8, 1.05, smooth(self.low, self.high, y));
-        let crown = fractal(x * 0.55 + 4.0, y * 0.55, 5, 0.0, seed + 3) + fractal(x * 3.2, y * 3.2, 3, 0.0, seed + 9) * 0.5;
+        let crown = fractal(x * 0.55 + 4.0, y * 0.55, 5, 0.0, seed + 3)
+            + fractal(x * 3.2, y * 3.2, 3, 0.0, seed + 9) * 0.5;
         let cover = smooth(-0.05, 0.10, crown + self.leaves - 0.42 * (y - self.low - 0.9));
         let sun = 0.5 + 0.5 * fractal(x * 1.7, y * 1.7, 3, 0.0, seed + 5);
-        let green = v3(0.95, 1.75, 0.52).mix(v3(2.6, 3.0, 1.1), sun);
+        let green = v3(0.45, 0.80, 0.26).mix(v3(2.9, 3.1, 1.3), sun * sun);
         sky.mix(green, 0.9 * cover)
     }
 }
@@ -327,13 +392,17 @@ impl Item {
             ItemForm::Panel => Some(self.color * lamp),
             ItemForm::Round => {
                 let glows = self.color.most() > 4.0;
-                (u * u + v * v <= 1.0).then(|| if glows { self.color } else { self.color * lamp * (turned + 0.25 * v) })
+                (u * u + v * v <= 1.0).then(|| {
+                    if glows { self.color } else { self.color * lamp * (turned + 0.25 * v) }
+                })
             }
             ItemForm::Turned => Some(self.color * lamp * turned),
             ItemForm::Leafy => {
-                let leaf = noise(x * 6.0, y * 6.0, room.seed + 40) + 0.5 * noise(x * 14.0, y * 14.0, room.seed + 41);
+                let leaf = noise(x * 6.0, y * 6.0, room.seed + 40)
+                    + 0.5 * noise(x * 14.0, y * 14.0, room.seed + 41);
                 let shade = 1.0 + 0.9 * noise(x * 9.0, y * 9.0, room.seed + 42) + 0.5 * v;
-                (u * u + v * v + 0.9 * leaf < 0.75).then(|| self.color * lamp * shade.max(0.25) * 2.0)
+                (u * u + v * v + 0.9 * leaf < 0.75)
+                    .then(|| self.color * lamp * shade.max(0.25) * 2.0)
             }
             ItemForm::Shade => {
                 let wide = mix(1.0, 0.62, 0.5 + 0.5 * v);

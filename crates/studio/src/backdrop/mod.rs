@@ -22,7 +22,7 @@ pub(crate) struct Backdrop {
 }
 
 enum Kind {
-    Sweep { near: V3, far: V3, glow: (f32, f32), strength: f32 },
+    Sweep(Sweep),
     Interior(Interior),
     Outdoors(Outdoors),
 }
@@ -42,7 +42,7 @@ impl Backdrop {
     pub(crate) fn new(scene: &Scene) -> Self {
         let mut dice = Dice::new(scene.seed, "backdrop");
         let kind = match scene.place {
-            Place::Studio | Place::Plain => sweep(scene, &mut dice),
+            Place::Studio | Place::Plain => Kind::Sweep(Sweep::new(scene, &mut dice)),
             Place::Kitchen | Place::DimRoom => Kind::Interior(Interior::new(scene, &mut dice)),
             _ => Kind::Outdoors(Outdoors::new(scene, &mut dice)),
         };
@@ -52,18 +52,15 @@ impl Backdrop {
     /// What is seen from `from` in the direction `to` (of length one).
     pub(crate) fn paint(&self, from: V3, to: V3) -> V3 {
         match &self.kind {
-            Kind::Sweep { near, far, glow, strength } => {
-                let flat = (to.x * to.x + to.z * to.z).sqrt().max(1e-4);
-                let around = to.x.atan2(-to.z);
-                let (da, de) = (around - glow.0, to.y / flat - glow.1);
-                let pool = (-(da * da * 2.2 + de * de * 3.0)).exp();
-                let wall = far.mix(*near, smooth(0.9, -0.5, to.y / flat));
-                let ceiling = smooth(0.3, 0.95, to.y);
-                wall * mix(0.34, 1.15, pool) * *strength * mix(1.0, 1.6, ceiling)
-            }
+            Kind::Sweep(sweep) => sweep.paint(to),
             Kind::Interior(room) => room.paint(from, to),
             Kind::Outdoors(land) => land.paint(to),
         }
+    }
+
+    /// How far the walls are in a direction; far away where there are none.
+    pub(crate) fn room_reach(&self, from: V3, to: V3) -> f32 {
+        if let Kind::Interior(room) = &self.kind { room.reach(from, to) } else { 60.0 }
     }
 
     /// The same, with the main light in it: what a mirror shows.
@@ -72,13 +69,79 @@ impl Backdrop {
     }
 }
 
-fn sweep(scene: &Scene, dice: &mut Dice) -> Kind {
-    let near = scene.palette.first().copied().unwrap_or(V3::all(0.6));
-    let far = scene.palette.get(1).copied().unwrap_or(near * 0.8);
-    let far = near.mix(far, 0.55);
-    let side = scene.light.azimuth_deg.signum();
-    let glow = (side * dice.between(-0.1, 0.34), dice.between(-0.05, 0.3));
-    Kind::Sweep { near, far, glow, strength: dice.between(0.95, 1.15) }
+/// A sheet of paper or a painted wall that runs out of the floor.
+struct Sweep {
+    near: V3,
+    far: V3,
+    glow: (f32, f32),
+    strength: f32,
+    feature: Feature,
+    at: (f32, f32),
+    size: f32,
+}
+
+/// What is done with the wall.
+enum Feature {
+    Bare,
+    /// A disc of another shade.
+    Disc,
+    /// A niche with a round top.
+    Arch,
+    /// A slanting patch of light, as from a window.
+    Slant,
+}
+
+impl Sweep {
+    fn new(scene: &Scene, dice: &mut Dice) -> Self {
+        let near = scene.palette.first().copied().unwrap_or(V3::all(0.6));
+        let far =
+            near.mix(scene.palette.get(1).copied().unwrap_or(near * 0.8), dice.between(0.3, 0.9));
+        let side = scene.light.azimuth_deg.signum();
+        let feature = match dice.below(5) {
+            _ if scene.place == Place::Plain => Feature::Bare,
+            0 => Feature::Disc,
+            1 => Feature::Arch,
+            2 | 3 => Feature::Slant,
+            _ => Feature::Bare,
+        };
+        Self {
+            near,
+            far,
+            glow: (side * dice.between(-0.12, 0.38), dice.between(-0.16, 0.12)),
+            strength: dice.between(0.95, 1.15),
+            feature,
+            at: (-side * dice.between(0.02, 0.26), dice.between(-0.12, -0.02)),
+            size: dice.between(0.16, 0.24),
+        }
+    }
+
+    fn paint(&self, to: V3) -> V3 {
+        let flat = (to.x * to.x + to.z * to.z).sqrt().max(1e-4);
+        let (around, up) = (to.x.atan2(-to.z), to.y / flat);
+        let (da, de) = (around - self.glow.0, up - self.glow.1);
+        let pool = (-(da * da * 3.4 + de * de * 5.0)).exp();
+        let wall = self.far.mix(self.near, smooth(0.5, -0.4, up));
+        let ceiling = smooth(0.3, 0.95, to.y);
+        let lit = wall * mix(0.42, 1.28, pool) * self.strength * mix(1.0, 1.6, ceiling);
+        let (x, y) = (around - self.at.0, up - self.at.1);
+        match self.feature {
+            Feature::Bare => lit,
+            Feature::Disc => lit * mix(1.0, 1.45, smooth(self.size, self.size - 0.006, x.hypot(y))),
+            Feature::Arch => {
+                let round = if y > 0.0 { x.hypot(y) } else { x.abs() };
+                let within = smooth(self.size, self.size - 0.006, round);
+                // The light comes from one side: the other side of the niche catches it.
+                let depth = smooth(-self.size, self.size, x * -self.glow.0.signum());
+                lit * mix(1.0, mix(0.62, 1.05, depth), within)
+            }
+            Feature::Slant => {
+                let lean = x + y * 0.7 * self.glow.0.signum();
+                let edge = smooth(0.0, 0.035, 0.30 - lean.abs()) * smooth(-0.30, -0.22, y);
+                let bar = smooth(0.008, 0.024, lean.abs()) * smooth(0.006, 0.02, (y - 0.02).abs());
+                lit * mix(0.86, 1.5, edge * mix(0.25, 1.0, bar))
+            }
+        }
+    }
 }
 
 /// The direction towards the main light.

@@ -40,7 +40,9 @@ impl Sphere {
     pub(crate) fn reflect(&self, to: V3, rough: f32) -> V3 {
         let level = (rough.sqrt() * 1.15 * (LEVELS - 1) as f32).clamp(0.0, (LEVELS - 1) as f32);
         let (low, share) = (level.floor() as usize, level.fract());
-        let at = |index: usize| self.levels.get(index.min(LEVELS - 1)).map_or(V3::ZERO, |level| level.at(to));
+        let at = |index: usize| {
+            self.levels.get(index.min(LEVELS - 1)).map_or(V3::ZERO, |level| level.at(to))
+        };
         if share < 0.01 { at(low) } else { at(low).mix(at(low + 1), share) }
     }
 

@@ -5,12 +5,12 @@
 use impasto_domain::{Result, Workbench};
 use impasto_media::Picture;
 
-use crate::color::{encode, saturate};
+use crate::color::{decode, encode, saturate};
 use crate::noise::{fractal, lattice_unit};
 use crate::render::lens::Lens;
 use crate::render::stage::Stage;
-use crate::render::{Sample, rows};
-use crate::scene::{Finish, Scene};
+use crate::render::{Quality, Sample, rows};
+use crate::scene::{Finish, Place, Scene};
 use crate::vector::{V3, mix, smooth, v3};
 
 /// The backdrop as the lens shows it, out of focus.
@@ -30,10 +30,15 @@ const LENS_TAPS: usize = 56;
 const GOLDEN: f32 = 2.399_963;
 
 impl Backcloth {
-    pub(crate) fn new(stage: &Stage, lens: &Lens, (width, height): (usize, usize), bench: &dyn Workbench) -> Result<Self> {
+    pub(crate) fn new(
+        stage: &Stage,
+        lens: &Lens,
+        (width, height): (usize, usize),
+        bench: &dyn Workbench,
+    ) -> Result<Self> {
         let small_width = (width / 2).clamp(2, BACKCLOTH_WIDTH);
         let small_height = (height * small_width / width.max(1)).max(2);
-        let radius = lens.circle(14.0).abs() * small_width as f32;
+        let radius = lens.backdrop_circle() * small_width as f32;
         // Room at the edges, for what the blur brings in.
         let margin = radius.ceil() as usize + 1;
         let (wide, high) = (small_width + 2 * margin, small_height + 2 * margin);
@@ -84,7 +89,9 @@ fn bilinear(pixels: &[V3], (width, height): (usize, usize), u: f32, v: f32) -> V
     let x = (u * width as f32 - 0.5).clamp(0.0, (width - 1) as f32);
     let y = (v * height as f32 - 0.5).clamp(0.0, (height - 1) as f32);
     let (ix, iy) = (x as usize, y as usize);
-    let at = |x: usize, y: usize| pixels.get(y.min(height - 1) * width + x.min(width - 1)).copied().unwrap_or_default();
+    let at = |x: usize, y: usize| {
+        pixels.get(y.min(height - 1) * width + x.min(width - 1)).copied().unwrap_or_default()
+    };
     let low = at(ix, iy).mix(at(ix + 1, iy), x.fract());
     let high = at(ix, iy + 1).mix(at(ix + 1, iy + 1), x.fract());
     low.mix(high, y.fract())
@@ -95,30 +102,52 @@ pub(crate) struct Film {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) samples: Vec<Sample>,
+    /// How carefully the lens was used; `None` if there was none, and nothing of a lens is to be seen.
+    pub(crate) lens: Option<Quality>,
 }
 
 impl Film {
-    /// The finished picture.
-    pub(crate) fn develop(self, scene: &Scene, bench: &dyn Workbench) -> Result<Picture> {
+    /// The exposure that its middle tones ask for.
+    pub(crate) fn metered(&self, scene: &Scene) -> f32 {
+        let light: Vec<V3> = self.samples.iter().map(|sample| sample.color).collect();
+        exposure(&light, scene)
+    }
+
+    /// The finished picture; of one exposure with others if it is given.
+    pub(crate) fn develop(
+        self,
+        scene: &Scene,
+        fixed: Option<f32>,
+        bench: &dyn Workbench,
+    ) -> Result<Picture> {
         let (width, height) = (self.width, self.height);
-        let light = if scene.camera.blur > 0.0 { self.blurred(bench)? } else { self.samples.iter().map(|s| s.color).collect() };
-        let exposure = exposure(&light, scene);
+        let blurred = self.lens.is_some() && scene.camera.blur > 0.0;
+        let light = if blurred {
+            self.blurred(bench)?
+        } else {
+            self.samples.iter().map(|s| s.color).collect()
+        };
+        let exposure = fixed.unwrap_or_else(|| exposure(&light, scene));
         let glow = Glow::new(&light, width, height);
-        let painted = if scene.finish == Finish::Watercolour { paint(&light, (width, height), scene.seed as u32) } else { light };
-        let grain_seed = scene.seed as u32 ^ 0x51ed_270b;
+        let painted = if scene.finish == Finish::Watercolour {
+            paint(&light, (width, height), scene.seed as u32)
+        } else {
+            light
+        };
+        let grain = self.grain(scene);
+        let corners = if self.lens.is_some() { 0.42 } else { 0.0 };
         let bytes = rows(width, height, bench, |row, line: &mut [[u8; 4]]| {
             for (column, pixel) in line.iter_mut().enumerate() {
-                let (u, v) = ((column as f32 + 0.5) / width as f32, (row as f32 + 0.5) / height as f32);
+                let (u, v) =
+                    ((column as f32 + 0.5) / width as f32, (row as f32 + 0.5) / height as f32);
                 let raw = painted.get(row * width + column).copied().unwrap_or_default();
                 let lit = raw * 0.94 + glow.at(u, v) * 0.06;
                 let (dx, dy) = (u - 0.5, v - 0.5);
-                let fall = 1.0 - 0.42 * smooth(0.18, 0.75, dx * dx * 1.3 + dy * dy);
+                let fall = 1.0 - corners * smooth(0.18, 0.75, dx * dx * 1.3 + dy * dy);
                 let tone = finish(lit * (exposure * fall), scene);
-                let grain = lattice_unit(column as i32, row as i32, grain_seed) + lattice_unit(row as i32, column as i32, grain_seed + 1) - 1.0;
-                let strength = if scene.finish == Finish::Vintage { 0.045 } else { 0.011 };
-                let grained = tone + V3::all(grain * strength * (1.0 - 0.6 * tone.luminance()));
-                let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
-                *pixel = [byte(grained.x), byte(grained.y), byte(grained.z), 255];
+                let speck =
+                    grain * (speckle(column, row, scene.seed) * (1.0 - 0.6 * tone.luminance()));
+                *pixel = bytes_of(tone + V3::all(speck));
             }
         })?;
         Ok(Picture::from_fn(width as u32, height as u32, |x, y| {
@@ -126,21 +155,40 @@ impl Film {
         }))
     }
 
+    /// How strong the grain is; frames have none, as it would stand still.
+    fn grain(&self, scene: &Scene) -> f32 {
+        match (self.lens, scene.finish) {
+            (Some(Quality::Frame), _) => 0.004,
+            (_, Finish::Vintage) => 0.045,
+            _ => 0.011,
+        }
+    }
+
     /// The light with everything out of focus spread over its disc, at half size, mixed back.
     fn blurred(&self, bench: &dyn Workbench) -> Result<Vec<V3>> {
         let (half_width, half_height) = (self.width.div_ceil(2), self.height.div_ceil(2));
         let at = |x: usize, y: usize| {
-            self.samples.get(y.min(self.height - 1) * self.width + x.min(self.width - 1)).copied().unwrap_or_default()
+            self.samples
+                .get(y.min(self.height - 1) * self.width + x.min(self.width - 1))
+                .copied()
+                .unwrap_or_default()
         };
         let half = rows(half_width, half_height, bench, |row, line: &mut [Sample]| {
             for (column, sample) in line.iter_mut().enumerate() {
-                let four = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| at(2 * column + dx, 2 * row + dy));
-                let nearest = four.iter().min_by(|a, b| a.depth.total_cmp(&b.depth)).copied().unwrap_or_default();
+                let four = [(0, 0), (1, 0), (0, 1), (1, 1)]
+                    .map(|(dx, dy)| at(2 * column + dx, 2 * row + dy));
+                let nearest = four
+                    .iter()
+                    .min_by(|a, b| a.depth.total_cmp(&b.depth))
+                    .copied()
+                    .unwrap_or_default();
                 let sum = four.iter().fold(V3::ZERO, |sum, other| sum + other.color);
                 *sample = Sample { color: sum * 0.25, ..nearest };
             }
         })?;
-        let widest = half.iter().fold(0.0_f32, |most, s| if s.depth < 1e3 { most.max(s.circle.abs()) } else { most });
+        let widest = half
+            .iter()
+            .fold(0.0_f32, |most, s| if s.depth < 1e3 { most.max(s.circle.abs()) } else { most });
         let reach = widest * half_width as f32;
         if reach < 0.6 {
             return Ok(self.samples.iter().map(|s| s.color).collect());
@@ -153,7 +201,10 @@ impl Film {
         rows(self.width, self.height, bench, |row, line: &mut [V3]| {
             for (column, out) in line.iter_mut().enumerate() {
                 let own = at(column, row);
-                let (u, v) = ((column as f32 + 0.5) / self.width as f32, (row as f32 + 0.5) / self.height as f32);
+                let (u, v) = (
+                    (column as f32 + 0.5) / self.width as f32,
+                    (row as f32 + 0.5) / self.height as f32,
+                );
                 let (blurred, spread) = soft_at(&soft, (half_width, half_height), u, v);
                 let radius = (own.circle.abs() * self.width as f32).max(spread * 2.0);
                 *out = own.color.mix(blurred, smooth(0.7, 2.2, radius));
@@ -162,18 +213,37 @@ impl Film {
     }
 }
 
+/// A number from -1 to 1 for a pixel; those in the middle are more likely.
+fn speckle(column: usize, row: usize, seed: u64) -> f32 {
+    let (x, y, seed) = (column as i32, row as i32, seed as u32 ^ 0x51ed_270b);
+    lattice_unit(x, y, seed) + lattice_unit(y, x, seed.wrapping_add(1)) - 1.0
+}
+
+fn bytes_of(tone: V3) -> [u8; 4] {
+    let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
+    [byte(tone.x), byte(tone.y), byte(tone.z), 255]
+}
+
 fn soft_at(soft: &[(V3, f32)], (width, height): (usize, usize), u: f32, v: f32) -> (V3, f32) {
     let x = (u * width as f32 - 0.5).clamp(0.0, (width - 1) as f32);
     let y = (v * height as f32 - 0.5).clamp(0.0, (height - 1) as f32);
     let (ix, iy) = (x as usize, y as usize);
-    let at = |x: usize, y: usize| soft.get(y.min(height - 1) * width + x.min(width - 1)).copied().unwrap_or_default();
-    let ((a, ra), (b, rb), (c, rc), (d, rd)) = (at(ix, iy), at(ix + 1, iy), at(ix, iy + 1), at(ix + 1, iy + 1));
+    let at = |x: usize, y: usize| {
+        soft.get(y.min(height - 1) * width + x.min(width - 1)).copied().unwrap_or_default()
+    };
+    let ((a, ra), (b, rb), (c, rc), (d, rd)) =
+        (at(ix, iy), at(ix + 1, iy), at(ix, iy + 1), at(ix + 1, iy + 1));
     let (fx, fy) = (x.fract(), y.fract());
     (a.mix(b, fx).mix(c.mix(d, fx), fy), mix(mix(ra, rb, fx), mix(rc, rd, fx), fy))
 }
 
 /// The blurred light at one place, and by how much nearer things spill over it (in pixels).
-fn gather(half: &[Sample], (width, height): (usize, usize), (column, row): (usize, usize), reach: f32) -> (V3, f32) {
+fn gather(
+    half: &[Sample],
+    (width, height): (usize, usize),
+    (column, row): (usize, usize),
+    reach: f32,
+) -> (V3, f32) {
     let own = half.get(row * width + column).copied().unwrap_or_default();
     let own_radius = own.circle.abs() * width as f32;
     let (mut sum, mut count, mut spill) = (own.color, 1.0_f32, 0.0_f32);
@@ -258,18 +328,29 @@ fn exposure(light: &[V3], scene: &Scene) -> f32 {
     }
     let mean = (sum / count.max(1.0)).exp() as f32;
     // A dark scene is meant to be dark: the film makes up for only part of it.
-    let wanted = 0.20 * scene.mood.brightness;
+    let usual = match scene.place {
+        Place::DimRoom | Place::CityNight | Place::Space => 0.115,
+        Place::Kitchen => 0.25,
+        _ => 0.19,
+    };
+    let wanted = usual * scene.mood.brightness;
     (wanted / mean).powf(0.62).clamp(0.25, 3.2)
+}
+
+/// A colour for something that carries its own light: the tone it would have in a picture, as linear
+/// light.
+pub(crate) fn tone(light: V3, scene: &Scene) -> V3 {
+    finish(light * 0.9, scene).map(|part| decode(part.clamp(0.0, 1.0)))
 }
 
 /// Linear light to screen values, in the way of the finish.
 fn finish(light: V3, scene: &Scene) -> V3 {
     let mood = &scene.mood;
     let warm = v3(1.0 + 0.16 * mood.warmth, 1.0, 1.0 - 0.20 * mood.warmth);
-    let mut tone = filmic(saturate(light * warm, mood.colour));
+    let mut tone = filmic(saturate(light * warm, 0.92 * mood.colour));
     tone = tone.map(|part| {
         let bent = smooth(0.0, 1.0, part);
-        (part + (bent - part) * ((mood.contrast - 1.0) * 2.2)).clamp(0.0, 1.0)
+        (part + (bent - part) * ((mood.contrast - 0.92) * 2.2)).clamp(0.0, 1.0)
     });
     match scene.finish {
         Finish::Photograph | Finish::Watercolour => tone,
@@ -298,7 +379,8 @@ fn filmic(light: V3) -> V3 {
 /// A watercolour: washes of even colour with soft, darker edges, on grained paper.
 fn paint(light: &[V3], (width, height): (usize, usize), seed: u32) -> Vec<V3> {
     let at = |x: isize, y: isize| {
-        let (x, y) = (x.clamp(0, width as isize - 1) as usize, y.clamp(0, height as isize - 1) as usize);
+        let (x, y) =
+            (x.clamp(0, width as isize - 1) as usize, y.clamp(0, height as isize - 1) as usize);
         light.get(y * width + x).copied().unwrap_or_default()
     };
     let reach = (width as isize / 220).max(2);
@@ -313,7 +395,11 @@ fn paint(light: &[V3], (width, height): (usize, usize), seed: u32) -> Vec<V3> {
             for (qx, qy) in [(-1, -1), (1, -1), (-1, 1), (1, 1)] {
                 let (mut sum, mut squares) = (V3::ZERO, 0.0);
                 for step in 0..9 {
-                    let c = at(x + wx + qx * reach * (step % 3) / 2, y + wy + qy * reach * (step / 3) / 2).min(V3::all(2.5));
+                    let c = at(
+                        x + wx + qx * reach * (step % 3) / 2,
+                        y + wy + qy * reach * (step / 3) / 2,
+                    )
+                    .min(V3::all(2.5));
                     sum += c / 9.0;
                     squares += c.luminance() * c.luminance() / 9.0;
                 }

@@ -36,7 +36,7 @@ impl Lens {
         let aim = v3(0.0, camera.aim, 0.0);
         let right = v3(yaw.cos(), 0.0, -yaw.sin());
         // A tall picture must still have room for what is wide.
-        let wider = (1.05 / aspect).max(1.0).min(1.7);
+        let wider = (1.05 / aspect).clamp(1.0, 1.7);
         let mut at = aim + back * camera.distance;
         at.y = at.y.max(0.06);
         Self {
@@ -48,8 +48,13 @@ impl Lens {
             aspect,
             centre: camera.centre,
             focus: camera.distance,
-            blur: camera.blur * 0.02,
+            blur: camera.blur * 0.042,
         }
+    }
+
+    /// Width to height of its pictures.
+    pub(crate) fn aspect(&self) -> f32 {
+        self.aspect
     }
 
     /// The direction of a place in the picture (shares from the left and from the top).
@@ -76,5 +81,10 @@ impl Lens {
         let off = depth - self.focus;
         let off = off.signum() * (off.abs() - 0.35).max(0.0);
         (self.blur * off / depth).clamp(-0.03, 0.03)
+    }
+
+    /// Blur radius of the backdrop: less than optics would have it, so that one can tell what it is.
+    pub(crate) fn backdrop_circle(&self) -> f32 {
+        self.blur * 0.40
     }
 }

@@ -10,8 +10,9 @@ mod shade;
 mod stage;
 mod trace;
 
+pub(crate) use film::tone;
 pub(crate) use lens::Lens;
-pub(crate) use stage::Stage;
+pub(crate) use stage::{Stage, TABLE};
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,14 +52,24 @@ pub(crate) struct Sample {
 const BACKDROP_DEPTH: f32 = 1e4;
 
 /// A picture of `scene`, `width` × `height` pixels.
-pub(crate) fn picture(scene: &Scene, (width, height): (u32, u32), quality: Quality, bench: &dyn Workbench) -> Result<Picture> {
+pub(crate) fn picture(
+    scene: &Scene,
+    (width, height): (u32, u32),
+    quality: Quality,
+    bench: &dyn Workbench,
+) -> Result<Picture> {
     let lens = Lens::new(scene, width as f32 / height.max(1) as f32);
     let stage = Stage::new(scene, &lens);
-    frame(scene, &stage, &lens, ((width, height), quality), bench)
+    expose(&stage, &lens, ((width, height), quality), bench)?.develop(scene, None, bench)
 }
 
-/// A picture of a stage through a lens of one's own, such as a moving one.
-pub(crate) fn frame(scene: &Scene, stage: &Stage, lens: &Lens, (size, quality): ((u32, u32), Quality), bench: &dyn Workbench) -> Result<Picture> {
+/// What comes through a lens that looks at a stage.
+fn expose(
+    stage: &Stage,
+    lens: &Lens,
+    (size, quality): ((u32, u32), Quality),
+    bench: &dyn Workbench,
+) -> Result<Film> {
     let (width, height) = (size.0.max(1) as usize, size.1.max(1) as usize);
     let backdrop = film::Backcloth::new(stage, lens, (width, height), bench)?;
     let shot = Shot { stage, lens, width, height, backdrop: &backdrop };
@@ -75,7 +86,38 @@ pub(crate) fn frame(scene: &Scene, stage: &Stage, lens: &Lens, (size, quality): 
             }
         })?,
     };
-    Film { width, height, samples }.develop(scene, bench)
+    Ok(Film { width, height, samples, lens: Some(quality) })
+}
+
+/// A scene that is filmed: its stage is built and its exposure is measured once.
+pub(crate) struct Take<'a> {
+    scene: &'a Scene,
+    stage: Stage,
+    exposure: f32,
+}
+
+impl<'a> Take<'a> {
+    /// Makes everything ready; `lens` is that of the middle of the take.
+    pub(crate) fn new(scene: &'a Scene, lens: &Lens, bench: &dyn Workbench) -> Result<Self> {
+        let stage = Stage::new(scene, &Lens::new(scene, lens.aspect()));
+        let meter = (160, (160.0 / lens.aspect()).round().max(2.0) as u32);
+        let exposure = expose(&stage, lens, (meter, Quality::Frame), bench)?.metered(scene);
+        Ok(Self { scene, stage, exposure })
+    }
+
+    /// One frame.
+    pub(crate) fn frame(
+        &self,
+        lens: &Lens,
+        size: (u32, u32),
+        bench: &dyn Workbench,
+    ) -> Result<Picture> {
+        expose(&self.stage, lens, (size, Quality::Frame), bench)?.develop(
+            self.scene,
+            Some(self.exposure),
+            bench,
+        )
+    }
 }
 
 struct Shot<'a> {
@@ -94,11 +136,16 @@ impl Shot<'_> {
             Some((color, hit)) => {
                 let depth = self.lens.depth(hit.p);
                 let id = hit.body.map_or(1, |index| index as u16 + 2);
-                Sample { color: color.min(V3::all(60.0)), circle: self.lens.circle(depth), depth, id }
+                Sample {
+                    color: color.min(V3::all(60.0)),
+                    circle: self.lens.circle(depth),
+                    depth,
+                    id,
+                }
             }
             None => Sample {
                 color: self.backdrop.at(u, v),
-                circle: self.lens.circle(14.0),
+                circle: self.lens.backdrop_circle(),
                 depth: BACKDROP_DEPTH,
                 id: 0,
             },
@@ -108,7 +155,10 @@ impl Shot<'_> {
     /// The sample of a pixel, taken anew with more rays if an edge goes through it.
     fn smoothed(&self, first: &[Sample], column: usize, row: usize) -> Sample {
         let at = |x: usize, y: usize| {
-            first.get(y.min(self.height - 1) * self.width + x.min(self.width - 1)).copied().unwrap_or_default()
+            first
+                .get(y.min(self.height - 1) * self.width + x.min(self.width - 1))
+                .copied()
+                .unwrap_or_default()
         };
         let mut own = at(column, row);
         let around = [
@@ -137,7 +187,12 @@ impl Shot<'_> {
 }
 
 /// Fills `width` × `height` values row by row on every core.
-pub(crate) fn rows<T, F>(width: usize, height: usize, bench: &dyn Workbench, fill: F) -> Result<Vec<T>>
+pub(crate) fn rows<T, F>(
+    width: usize,
+    height: usize,
+    bench: &dyn Workbench,
+    fill: F,
+) -> Result<Vec<T>>
 where
     T: Copy + Default + Send,
     F: Fn(usize, &mut [T]) + Sync,
@@ -170,14 +225,23 @@ where
 }
 
 /// The view all around from `eye`, equirectangular, `height` × 2 pixels wide.
-pub(crate) fn panorama(scene: &Scene, stage: &Stage, eye: V3, height: u32, bench: &dyn Workbench) -> Result<Picture> {
+pub(crate) fn panorama(
+    scene: &Scene,
+    stage: &Stage,
+    eye: V3,
+    height: u32,
+    bench: &dyn Workbench,
+) -> Result<Picture> {
     let (width, height) = (height as usize * 2, height as usize);
     let pixel = std::f32::consts::PI / height as f32;
     let samples = rows(width, height, bench, |row, line: &mut [Sample]| {
         for (column, sample) in line.iter_mut().enumerate() {
             let mut sum = V3::ZERO;
             for (dx, dy) in [(0.3, 0.3), (0.7, 0.7)] {
-                let to = crate::backdrop::direction((column as f32 + dx) / width as f32, (row as f32 + dy) / height as f32);
+                let to = crate::backdrop::direction(
+                    (column as f32 + dx) / width as f32,
+                    (row as f32 + dy) / height as f32,
+                );
                 let seen = stage.see(eye, to, pixel).map(|(color, _)| color);
                 sum += seen.unwrap_or_else(|| stage.backdrop.paint(eye, to)).min(V3::all(12.0));
             }
@@ -186,6 +250,5 @@ pub(crate) fn panorama(scene: &Scene, stage: &Stage, eye: V3, height: u32, bench
     })?;
     let mut plain = scene.clone();
     plain.camera.blur = 0.0;
-    Film { width, height, samples }.develop(&plain, bench)
+    Film { width, height, samples, lens: None }.develop(&plain, None, bench)
 }
-

@@ -53,16 +53,22 @@ impl Stage {
         let gloss = self.gloss(hit, to, n, (look.rough, open));
         let shine = gloss * fresnel(base, facing, look.rough);
         let matte = look.color * (1.0 - material.metal) * (1.0 - 0.04);
-        matte * diffuse + shine + self.glint(hit, (to, n), base, look.rough) + look.color * material.glow
+        matte * diffuse
+            + shine
+            + self.glint(hit, (to, n), base, look.rough)
+            + look.color * material.glow
     }
 
     /// Diffuse light on a place.
     fn diffuse(&self, hit: &Hit, n: V3, open: f32, shadows: bool) -> V3 {
         let mut sum = self.sphere.diffuse(n) * open;
-        let facing = smooth(-0.08, 1.0, n.dot(self.key.towards)) * 0.15 + n.dot(self.key.towards).max(0.0) * 0.85;
+        let facing = smooth(-0.08, 1.0, n.dot(self.key.towards)) * 0.15
+            + n.dot(self.key.towards).max(0.0) * 0.85;
         if facing > 0.0 {
-            let seen = if shadows { self.lit(hit.p, hit.n, self.key.towards, self.key.size) } else { 0.8 };
-            sum += self.key.color * (facing * seen * self.key.gobo(hit.p));
+            let seen =
+                if shadows { self.lit(hit.p, hit.n, self.key.towards, self.key.size) } else { 0.8 };
+            sum +=
+                self.key.color * (facing * seen * self.key.gobo(hit.p) * self.key.falloff(hit.p));
         }
         if let Some((towards, color)) = self.rim {
             let facing = n.dot(towards).max(0.0);
@@ -73,7 +79,8 @@ impl Stage {
         if hit.body.is_some() {
             // What it stands on throws light back.
             let under = (0.5 - 0.5 * n.y) * smooth(1.6, 0.0, hit.p.y);
-            let ground = self.ground_material.color * (self.key.color * self.key.towards.y.max(0.0) + self.sphere.diffuse(V3::UP));
+            let ground = self.ground_material.color
+                * (self.key.color * self.key.towards.y.max(0.0) + self.sphere.diffuse(V3::UP));
             sum += ground * (0.42 * under * open.sqrt());
         }
         sum
@@ -89,17 +96,19 @@ impl Stage {
         let from = hit.p + hit.n * 0.01;
         let body = self.meet_body(from, towards, 8.0);
         if let Some(other) = body {
+            // The rougher the surface and the farther the thing, the less of it is left.
             let near = self.glimpse(&other, towards);
-            return near.mix(sky * 0.5 + near * 0.5, smooth(0.2, 0.6, rough));
+            return near.mix(sky * open, (0.15 * rough + 2.4 * rough * other.t).clamp(0.0, 1.0));
         }
-        if towards.y < -0.01 {
-            if let Some(ground) = self.meet_ground(from, towards) {
-                let near = self.glimpse(&ground, towards);
-                return self.fade(near, &ground, from, towards).mix(sky, smooth(0.3, 0.9, rough) * 0.4);
-            }
+        if towards.y < -0.01
+            && let Some(ground) = self.meet_ground(from, towards)
+        {
+            let near = self.glimpse(&ground, towards);
+            return self.fade(near, &ground, from, towards).mix(sky, smooth(0.3, 0.9, rough) * 0.4);
         }
         // Rough surfaces see a little of what they narrowly miss.
-        let veil = if rough > 0.12 { self.lit(hit.p, hit.n, towards, 0.05 + 0.5 * rough) } else { 1.0 };
+        let veil =
+            if rough > 0.12 { self.lit(hit.p, hit.n, towards, 0.05 + 0.5 * rough) } else { 1.0 };
         sky * mix(0.45, 1.0, veil)
     }
 
@@ -107,10 +116,14 @@ impl Stage {
     fn glint(&self, hit: &Hit, (to, n): (V3, V3), base: V3, rough: f32) -> V3 {
         let mut sum = V3::ZERO;
         let small = self.key.size < 0.07;
-        let lights = [(small.then_some((self.key.towards, self.key.color))), self.rim.filter(|_| hit.body.is_some())];
+        let lights = [
+            (small.then_some((self.key.towards, self.key.color))),
+            self.rim.filter(|_| hit.body.is_some()),
+        ];
         for (towards, color) in lights.into_iter().flatten() {
             let half = (towards - to).unit();
-            let (nh, nl, nv) = (n.dot(half).max(0.0), n.dot(towards).max(0.0), (-n.dot(to)).max(0.05));
+            let (nh, nl, nv) =
+                (n.dot(half).max(0.0), n.dot(towards).max(0.0), (-n.dot(to)).max(0.05));
             if nl <= 0.0 {
                 continue;
             }
@@ -122,7 +135,11 @@ impl Stage {
             let f = base + (V3::ONE - base) * (1.0 - half.dot(towards).max(0.0)).powi(5);
             sum += f * color * (spread * mask * 0.25 * nl).min(12.0);
         }
-        if sum.most() > 1e-3 { sum * self.lit(hit.p, hit.n, self.key.towards, self.key.size) * self.key.gobo(hit.p) } else { sum }
+        if sum.most() > 1e-3 {
+            sum * self.lit(hit.p, hit.n, self.key.towards, self.key.size) * self.key.gobo(hit.p)
+        } else {
+            sum
+        }
     }
 
     /// A quick look at something seen in a reflection or through glass.
@@ -137,7 +154,9 @@ impl Stage {
         let base = V3::all(0.04).mix(look.color, material.metal);
         let facing = (-to.dot(hit.n)).clamp(0.02, 1.0);
         let sky = self.sphere.reflect(to.reflect(hit.n), look.rough.max(0.15)) * open;
-        look.color * (1.0 - material.metal) * diffuse + sky * fresnel(base, facing, look.rough) + look.color * material.glow
+        look.color * (1.0 - material.metal) * diffuse
+            + sky * fresnel(base, facing, look.rough)
+            + look.color * material.glow
     }
 
     /// A ray through glass: what it reflects at its skin, and what is seen through it.
@@ -149,7 +168,10 @@ impl Stage {
             Some(other) if other.body != hit.body => self.glimpse(&other, towards),
             _ if towards.y < -0.05 => {
                 let ground = self.meet_ground(hit.p + hit.n * 0.01, towards);
-                ground.map_or_else(|| self.sphere.reflect(towards, 0.0), |ground| self.glimpse(&ground, towards))
+                ground.map_or_else(
+                    || self.sphere.reflect(towards, 0.0),
+                    |ground| self.glimpse(&ground, towards),
+                )
             }
             _ => self.sphere.reflect(towards, 0.0),
         };
@@ -161,9 +183,13 @@ impl Stage {
             }
             None => self.sphere.reflect(through, 0.04),
         };
-        let rim = self.rim.map_or(V3::ZERO, |(towards, color)| color * (towards.reflect(hit.n).dot(to).max(0.0).powi(24)));
+        let rim = self.rim.map_or(V3::ZERO, |(towards, color)| {
+            color * (towards.reflect(hit.n).dot(to).max(0.0).powi(24))
+        });
         let absorbed = tint.max(V3::all(0.02)).map(|part| part.powf(0.25 + path * 1.6));
-        beyond * absorbed * (1.0 - mirror) + reflected * mirror + rim * 0.4
+        (beyond * absorbed * (1.0 - mirror)).min(V3::all(2.5))
+            + (reflected * mirror).min(V3::all(4.0))
+            + rim * 0.4
     }
 
     /// Follows a ray through the glass it has met: where it leaves, in which direction, and the
@@ -171,12 +197,15 @@ impl Stage {
     fn refracted(&self, hit: &Hit, to: V3) -> (V3, V3, f32) {
         let (mut p, mut direction, mut path) = (hit.p, to, 0.0);
         let mut n = hit.n;
-        let Some(placed) = hit.body.and_then(|index| self.bodies.get(index)) else { return (p, direction, path) };
+        let Some(placed) = hit.body.and_then(|index| self.bodies.get(index)) else {
+            return (p, direction, path);
+        };
         for interface in 0..MAX_INTERFACES {
             let entering = interface % 2 == 0;
             let (ratio, facing) = if entering { (1.0 / 1.46, n) } else { (1.46, -n) };
-            direction = bend(direction, facing, ratio).unwrap_or_else(|| direction.reflect(facing)).unit();
-            p = p + direction * 0.012;
+            direction =
+                bend(direction, facing, ratio).unwrap_or_else(|| direction.reflect(facing)).unit();
+            p += direction * 0.012;
             let sign = if entering { -1.0 } else { 1.0 };
             let mut left = true;
             for _ in 0..MAX_GLASS_STEPS {
@@ -185,13 +214,14 @@ impl Stage {
                     left = false;
                     break;
                 }
-                p = p + direction * distance.max(0.002);
+                p += direction * distance.max(0.002);
                 path += if entering { distance.max(0.002) } else { 0.0 };
                 if !entering && distance > 1.2 {
                     break;
                 }
             }
-            let other = placed.body.material(placed.local(p)).is_some_and(|material| material.clear < 0.5);
+            let other =
+                placed.body.material(placed.local(p)).is_some_and(|material| material.clear < 0.5);
             if left || !entering && (other || self.span_left(placed, p, direction)) {
                 break;
             }

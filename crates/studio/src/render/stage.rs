@@ -37,11 +37,16 @@ pub(crate) struct Key {
     seed: u32,
 }
 
+/// Half width and half depth of a table that one can walk around.
+pub(crate) const TABLE: (f32, f32) = (3.2, 1.9);
+
 /// What the bodies stand on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ground {
-    /// A slab whose far edge is at this depth.
+    /// A slab whose far edge is at this depth; it goes on beyond the picture on its other sides.
     Table(f32),
+    /// A slab of this half width and half depth.
+    Board(f32, f32),
     /// A round block of this radius and height on a floor.
     Plinth(f32, f32),
     /// A plane without end.
@@ -49,6 +54,25 @@ pub(crate) enum Ground {
 }
 
 impl Stage {
+    /// The stage as one finds it on walking in: the table ends on all sides and has legs.
+    pub(crate) fn furnished(scene: &Scene, lens: &Lens) -> Self {
+        let mut stage = Self::new(scene, lens);
+        if matches!(stage.ground, Ground::Table(_)) {
+            stage.ground = Ground::Board(TABLE.0, TABLE.1);
+            for body in &mut stage.bodies {
+                body.at.x = body.at.x.clamp(0.4 - TABLE.0, TABLE.0 - 0.4);
+                body.at.z = body.at.z.clamp(0.4 - TABLE.1, TABLE.1 - 0.4);
+            }
+            stage.bodies.push(Placed {
+                body: subject::table(TABLE, &stage.ground_material),
+                at: V3::ZERO,
+                scale: 1.0,
+                yaw: 0.0,
+            });
+        }
+        stage
+    }
+
     /// The stage of `scene`, with the table's edge where `lens` wants it.
     pub(crate) fn new(scene: &Scene, lens: &Lens) -> Self {
         let backdrop = Backdrop::new(scene);
@@ -63,16 +87,27 @@ impl Stage {
             V3::ONE.mix(scene.light.color, 0.5)
         };
         let floor = scene.palette.first().copied().unwrap_or(V3::all(0.6));
+        let ground = ground(scene, lens);
+        let mut bodies = subject::bodies(scene);
+        if let Ground::Table(back) = ground {
+            for body in &mut bodies {
+                // Nothing hangs over the far edge.
+                let reach = (body.body.high.z - body.body.low.z)
+                    .max(body.body.high.x - body.body.low.x)
+                    * 0.5;
+                body.at.z = body.at.z.max(back + 0.08 + reach * body.scale);
+            }
+        }
         Self {
-            bodies: subject::bodies(scene),
-            ground: ground(scene, lens),
+            bodies,
+            ground,
             ground_material: Material::of_surface(&scene.surface, scene.seed),
             floor_material: Material::paint(floor, 0.7),
             backdrop,
             sphere,
             key: Key::new(scene, towards, strength),
             rim: (scene.light.rim > 0.0).then_some((back, rim_color * scene.light.rim)),
-            fade: if scene.surface.form == SurfaceForm::Ground { (9.0, 38.0) } else { (6.5, 15.0) },
+            fade: if scene.surface.form == SurfaceForm::Ground { (9.0, 38.0) } else { (0.3, 7.0) },
         }
     }
 }
@@ -85,7 +120,9 @@ fn ground(scene: &Scene, lens: &Lens) -> Ground {
             let flat = scene.camera.pitch_deg > 40.0;
             Ground::Table(if flat { -60.0 } else { depth.clamp(-30.0, -0.75) })
         }
-        SurfaceForm::Plinth => Ground::Plinth(if scene.subjects.is_empty() { 1.42 } else { 0.95 }, 2.0),
+        SurfaceForm::Plinth => {
+            Ground::Plinth(if scene.subjects.is_empty() { 1.42 } else { 0.95 }, 2.0)
+        }
         SurfaceForm::Ground | SurfaceForm::Sweep => Ground::Plane,
     }
 }
@@ -106,6 +143,12 @@ impl Key {
         }
     }
 
+    /// The light is near: it is stronger on its own side.
+    pub(crate) fn falloff(&self, p: V3) -> f32 {
+        let nearer = p.x * self.towards.x + p.z * self.towards.z;
+        (1.0 + 0.9 * self.size.sqrt() * nearer).clamp(0.45, 1.7)
+    }
+
     /// How much of the light gets through what it shines through, at `p`.
     pub(crate) fn gobo(&self, p: V3) -> f32 {
         let (a, b) = (p.dot(self.right) + self.shift.0, p.dot(self.up) + self.shift.1);
@@ -123,14 +166,19 @@ impl Key {
                     * smooth(high + 2.0 * soft, high - 2.0 * soft, b);
                 let leaf = fractal(a * 1.4, b * 1.4, 3, 0.0, self.seed);
                 let branch = 1.0 - 0.5 * smooth(0.02, 0.40, leaf);
-                mix(0.16, 1.0, inside * bar(a + 0.6, 1.35, 0.085) * bar(b + 0.5, 1.5, 0.07) * branch)
+                mix(
+                    0.16,
+                    1.0,
+                    inside * bar(a + 0.6, 1.35, 0.085) * bar(b + 0.5, 1.5, 0.07) * branch,
+                )
             }
             Gobo::Blinds => {
                 let slat = (b * 15.0 + 0.2 * a).sin();
                 mix(0.10, 1.0, smooth(-0.35 - 4.0 * soft, 0.15 + 4.0 * soft, slat))
             }
             Gobo::Leaves => {
-                let leaf = fractal(a * 1.25, b * 1.25, 4, 0.0, self.seed) + 0.3 * fractal(a * 4.0, b * 4.0, 2, 0.1, self.seed + 8);
+                let leaf = fractal(a * 1.25, b * 1.25, 4, 0.0, self.seed)
+                    + 0.3 * fractal(a * 4.0, b * 4.0, 2, 0.1, self.seed + 8);
                 mix(0.14, 1.0, smooth(0.20, -0.14, leaf))
             }
         }

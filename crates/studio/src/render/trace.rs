@@ -47,7 +47,8 @@ impl Stage {
     /// Where a ray meets what the bodies stand on.
     pub(crate) fn meet_ground(&self, from: V3, to: V3) -> Option<Hit> {
         let flat = |y: f32| (to.y < -1e-5 && from.y > y).then(|| (y - from.y) / to.y);
-        let hit = |t: f32, n: V3, floor: bool| Some(Hit { t, p: from + to * t, n, body: None, floor });
+        let hit =
+            |t: f32, n: V3, floor: bool| Some(Hit { t, p: from + to * t, n, body: None, floor });
         match self.ground {
             Ground::Plane => hit(flat(0.0)?, V3::UP, false),
             Ground::Table(back) => {
@@ -57,16 +58,27 @@ impl Stage {
                 (p.z > back).then_some(())?;
                 hit(t, v3(0.0, 1.0, -1.2 * edge).unit(), false)
             }
+            Ground::Board(half_width, half_depth) => {
+                let t = flat(0.0)?;
+                let p = from + to * t;
+                (p.x.abs() < half_width && p.z.abs() < half_depth).then_some(())?;
+                hit(t, V3::UP, false)
+            }
             Ground::Plinth(radius, height) => {
                 if let Some(t) = flat(0.0) {
                     let p = from + to * t;
                     let r = p.x.hypot(p.z);
                     if r < radius {
                         let bend = smooth(radius - BEVEL, radius, r) * 1.4;
-                        return hit(t, v3(p.x / r.max(1e-4) * bend, 1.0, p.z / r.max(1e-4) * bend).unit(), false);
+                        return hit(
+                            t,
+                            v3(p.x / r.max(1e-4) * bend, 1.0, p.z / r.max(1e-4) * bend).unit(),
+                            false,
+                        );
                     }
                 }
-                self.meet_side(from, to, radius, height).or_else(|| hit(flat(-height)?, V3::UP, true))
+                self.meet_side(from, to, radius, height)
+                    .or_else(|| hit(flat(-height)?, V3::UP, true))
             }
         }
     }
@@ -100,7 +112,10 @@ impl Stage {
     pub(crate) fn look(&self, hit: &Hit, foot: f32) -> Look {
         let material = self.material(hit);
         let body = hit.body.and_then(|index| self.bodies.get(index));
-        body.map_or_else(|| material.look(hit.p, foot), |placed| material.look(placed.local(hit.p), foot / placed.scale))
+        body.map_or_else(
+            || material.look(hit.p, foot),
+            |placed| material.look(placed.local(hit.p), foot / placed.scale),
+        )
     }
 
     /// The normal with the relief of the material.
@@ -136,7 +151,9 @@ impl Stage {
                 let away = top.x.hypot(top.z) - radius;
                 let foot = p.x.hypot(p.z) - radius;
                 let along = segment_distance(p, top) - radius;
-                seen = seen.min(smooth(-spread, spread, along.min(away))).min(smooth(-0.1, 0.05, foot).max(0.0));
+                seen = seen
+                    .min(smooth(-spread, spread, along.min(away)))
+                    .min(smooth(-0.1, 0.05, foot).max(0.0));
             }
         }
         seen
@@ -144,11 +161,20 @@ impl Stage {
 
     /// How much of the sky above a place is seen.
     pub(crate) fn open(&self, p: V3, n: V3) -> f32 {
-        let near: Vec<_> = self.bodies.iter().filter(|placed| {
-            let local = placed.local(p);
-            let (low, high) = (placed.body.low - V3::all(0.7 / placed.scale), placed.body.high + V3::all(0.7 / placed.scale));
-            (low.x..high.x).contains(&local.x) && (low.y..high.y).contains(&local.y) && (low.z..high.z).contains(&local.z)
-        }).collect();
+        let near: Vec<_> = self
+            .bodies
+            .iter()
+            .filter(|placed| {
+                let local = placed.local(p);
+                let (low, high) = (
+                    placed.body.low - V3::all(0.7 / placed.scale),
+                    placed.body.high + V3::all(0.7 / placed.scale),
+                );
+                (low.x..high.x).contains(&local.x)
+                    && (low.y..high.y).contains(&local.y)
+                    && (low.z..high.z).contains(&local.z)
+            })
+            .collect();
         let mut shut = 0.0;
         let mut weight = 1.35;
         for step in [0.03, 0.09, 0.2, 0.4, 0.65] {
@@ -159,7 +185,9 @@ impl Stage {
             weight *= 0.78;
         }
         let foot = match self.ground {
-            Ground::Plinth(radius, height) if p.y < -height + 0.01 => mix(0.25, 1.0, smooth(0.0, 1.3, p.x.hypot(p.z) - radius)),
+            Ground::Plinth(radius, height) if p.y < -height + 0.01 => {
+                mix(0.25, 1.0, smooth(0.0, 1.3, p.x.hypot(p.z) - radius))
+            }
             _ => 1.0,
         };
         (1.0 - shut).clamp(0.05, 1.0) * foot
@@ -169,6 +197,9 @@ impl Stage {
         match self.ground {
             Ground::Plane => true,
             Ground::Table(back) => p.z > back,
+            Ground::Board(half_width, half_depth) => {
+                p.x.abs() < half_width && p.z.abs() < half_depth && p.y > -0.05
+            }
             Ground::Plinth(radius, _) => p.x.hypot(p.z) < radius && p.y > -0.2,
         }
     }

@@ -33,7 +33,8 @@ impl Text {
             }
         }
         let all = format!(" {} ", all.split_whitespace().collect::<Vec<_>>().join(" "));
-        let palette = ["palette", "colours", "colors"].iter().find_map(|label| section(&all, label));
+        let palette =
+            ["palette", "colours", "colors"].iter().find_map(|label| section(&all, label));
         let subject = section(&all, "subject").unwrap_or_else(|| before_labels(&all));
         Self { palette: palette.unwrap_or_default(), subject, all }
     }
@@ -61,7 +62,11 @@ fn before_labels(text: &str) -> String {
 }
 
 /// The entry whose phrase comes first; of those at one place the longest.
-fn first<'a, T>(text: &str, table: &'a [T], phrase: impl Fn(&T) -> &'static str) -> Option<(usize, &'a T)> {
+fn first<'a, T>(
+    text: &str,
+    table: &'a [T],
+    phrase: impl Fn(&T) -> &'static str,
+) -> Option<(usize, &'a T)> {
     let found = table.iter().filter_map(|row| Some((place(text, phrase(row))?, row)));
     found.min_by_key(|(at, row)| (*at, usize::MAX - phrase(row).len()))
 }
@@ -152,15 +157,20 @@ fn palette_of(text: &Text, place: Place, dice: &mut Dice) -> Vec<V3> {
         return palette;
     }
     let usual: &[[u32; 2]] = match place {
-        Place::Studio | Place::Plain => {
-            &[[0xd8d2c8, 0xa8a298], [0xc8d2d6, 0x8ca0a8], [0xe0cfc0, 0xb08a70], [0xccd0c0, 0x8a947c]]
-        }
+        Place::Studio | Place::Plain => &[
+            [0xd8d2c8, 0xa8a298],
+            [0xc8d2d6, 0x8ca0a8],
+            [0xe0cfc0, 0xb08a70],
+            [0xccd0c0, 0x8a947c],
+        ],
         Place::Kitchen => &[[0xf0e8da, 0xb8ccd8], [0xe8eae4, 0x9cac88], [0xf2e4d0, 0xd09a70]],
         Place::DimRoom => &[[0xd9902a, 0x40281a], [0xc87838, 0x2a2c34]],
         _ => &[[0xd8c8a8, 0x6c7c84], [0xe0b48c, 0x4c6070]],
     };
     let index = dice.below(usual.len());
-    usual.get(index).map_or(vec![V3::all(0.6)], |pair| pair.iter().map(|hex| from_hex(*hex)).collect())
+    usual
+        .get(index)
+        .map_or(vec![V3::all(0.6)], |pair| pair.iter().map(|hex| from_hex(*hex)).collect())
 }
 
 /// The last words before byte `at`, for adjectives.
@@ -168,20 +178,35 @@ fn words_before(text: &str, at: usize) -> String {
     let before: Vec<&str> = text[..at].split_whitespace().rev().take(5).collect();
     let phrase: Vec<&str> = before
         .into_iter()
-        .take_while(|word| !matches!(*word, "and" | "with" | "on" | "," | "." | "in" | "of" | "next" | "beside"))
+        .take_while(|word| {
+            !matches!(*word, "and" | "with" | "on" | "," | "." | "in" | "of" | "next" | "beside")
+        })
         .collect();
     format!(" {} ", phrase.into_iter().rev().collect::<Vec<_>>().join(" "))
 }
 
 fn subjects_of(text: &Text, palette: &[V3], dice: &mut Dice) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
-    let mut last: Option<SubjectKind> = None;
+    let mut end = 0;
     for (at, row) in every(&text.subject, words::SUBJECTS) {
-        // "a cup of coffee" and "coffee mug" are one thing; after "on a" comes what it stands on.
-        let again = last == Some(row.1) || SURFACE_NOUNS.contains(&row.0) && at > 0 && !subjects.is_empty();
-        last = Some(row.1);
-        if again || subjects.len() == 3 {
+        let between = text.subject.get(end..at + 1).unwrap_or_default().trim();
+        end = at + 1 + row.0.len();
+        let last = subjects.last().map(|subject| subject.kind);
+        // "a bowl of fruit" is a bowl, "a coffee mug" a mug, but "a perfume bottle" is no bottle.
+        let of_it = last.is_some()
+            && (between == "of" || last == Some(SubjectKind::Perfume) && between.is_empty());
+        // After "on a" comes what it stands on.
+        let below = last.is_some()
+            && (between.starts_with("on ") || between.contains(" on "))
+            && SURFACE_NOUNS.contains(&row.0);
+        if of_it || below || last == Some(row.1) {
             continue;
+        }
+        if last.is_some() && between.is_empty() {
+            subjects.pop();
+        }
+        if subjects.len() == 3 {
+            break;
         }
         let adjectives = words_before(&text.subject, at);
         let own = colors_in(&format!("{adjectives}{} ", row.0)).into_iter().next();
@@ -189,14 +214,16 @@ fn subjects_of(text: &Text, palette: &[V3], dice: &mut Dice) -> Vec<Subject> {
         subjects.push(Subject {
             kind: row.1,
             color: own.unwrap_or_else(fallback),
-            make: first(&adjectives, words::MAKES, |row| row.0).map_or(Make::Usual, |(_, row)| row.1),
+            make: first(&adjectives, words::MAKES, |row| row.0)
+                .map_or(Make::Usual, |(_, row)| row.1),
             seed: dice.next() ^ hash_text(row.0),
         });
     }
     if subjects.is_empty() {
         let own = colors_in(&text.subject).into_iter().next();
         let color = own.unwrap_or_else(|| usual_color(SubjectKind::Abstract, "", palette, dice));
-        let make = first(&text.subject, words::MAKES, |row| row.0).map_or(Make::Usual, |(_, row)| row.1);
+        let make =
+            first(&text.subject, words::MAKES, |row| row.0).map_or(Make::Usual, |(_, row)| row.1);
         let seed = hash_text(&text.subject) ^ dice.next();
         subjects.push(Subject { kind: SubjectKind::Abstract, color, make, seed });
     }
@@ -204,13 +231,14 @@ fn subjects_of(text: &Text, palette: &[V3], dice: &mut Dice) -> Vec<Subject> {
 }
 
 /// Nouns that, after another noun, are what it stands on.
-const SURFACE_NOUNS: &[&str] = &["chair", "stool", "plate", "dish", "box", "book", "crate", "tree", "house", "cafe"];
+const SURFACE_NOUNS: &[&str] =
+    &["chair", "stool", "plate", "dish", "box", "book", "crate", "tree", "house", "cafe"];
 
 fn usual_color(kind: SubjectKind, noun: &str, palette: &[V3], dice: &mut Dice) -> V3 {
     let hex = match (kind, noun) {
         (SubjectKind::Fruit, "pear") => 0xb8bc48,
-        (SubjectKind::Fruit, "lemons" | "a lemon") => 0xf0d83c,
-        (SubjectKind::Fruit, "oranges" | "an orange") => 0xe8821e,
+        (SubjectKind::Fruit, "lemons" | "a lemon on" | "a lemon and") => 0xf0d83c,
+        (SubjectKind::Fruit, "oranges" | "an orange on" | "an orange and") => 0xe8821e,
         (SubjectKind::Fruit, "peach") => 0xf0a070,
         (SubjectKind::Fruit, "plums") => 0x542848,
         (SubjectKind::Fruit, _) => 0xb0221e,
@@ -238,8 +266,10 @@ fn surface_of(text: &Text, place: Place, empty: bool, palette: &[V3]) -> Surface
         .iter()
         .find_map(|word| text.subject.find(word).map(|at| &text.subject[at + word.len() - 1..]));
     let scope = if empty { Some(text.subject.as_str()) } else { after_on };
-    let named = scope.and_then(|scope| first(scope, words::SUBSTANCES, |row| row.0)).map(|(_, row)| row.1);
-    let form = scope.and_then(|scope| first(scope, words::FORMS, |row| row.0)).map(|(_, row)| row.1);
+    let named =
+        scope.and_then(|scope| first(scope, words::SUBSTANCES, |row| row.0)).map(|(_, row)| row.1);
+    let form =
+        scope.and_then(|scope| first(scope, words::FORMS, |row| row.0)).map(|(_, row)| row.1);
     let outside = matches!(
         place,
         Place::Forest | Place::Sky | Place::Sunset | Place::Beach | Place::Mountains | Place::Space
@@ -256,7 +286,9 @@ fn surface_of(text: &Text, place: Place, empty: bool, palette: &[V3]) -> Surface
         Place::Space => Substance::Stone,
     };
     let substance = match (named, form) {
-        (None, Some(SurfaceForm::Table)) if usual == Substance::Paper || outside => Substance::LightWood,
+        (None, Some(SurfaceForm::Table)) if usual == Substance::Paper || outside => {
+            Substance::LightWood
+        }
         (None, Some(SurfaceForm::Plinth)) => Substance::Stone,
         (named, _) => named.unwrap_or(usual),
     };
@@ -267,7 +299,9 @@ fn surface_of(text: &Text, place: Place, empty: bool, palette: &[V3]) -> Surface
     let form = match form {
         Some(form) => form,
         None if loose || outside => SurfaceForm::Ground,
-        None if named.is_none() && matches!(place, Place::Studio | Place::Plain) => SurfaceForm::Sweep,
+        None if named.is_none() && matches!(place, Place::Studio | Place::Plain) => {
+            SurfaceForm::Sweep
+        }
         None => SurfaceForm::Table,
     };
     let said = scope.map(|scope| words_before_first(scope, substance)).unwrap_or_default();
@@ -286,7 +320,7 @@ fn substance_color(substance: Substance, palette: &[V3]) -> V3 {
     let lead = palette.first().copied().unwrap_or(V3::all(0.6));
     let hex = match substance {
         Substance::Marble => 0xe9e5df,
-        Substance::DarkWood => 0x5c3a24,
+        Substance::DarkWood => 0x54402f,
         Substance::LightWood => 0xb98a58,
         Substance::Stone => return from_hex(0xc4b8a8).mix(lead, 0.35),
         Substance::Concrete => 0x9c9a96,
@@ -295,7 +329,7 @@ fn substance_color(substance: Substance, palette: &[V3]) -> V3 {
         Substance::Water => 0x1c3c4c,
         Substance::Glass => 0x20262a,
         Substance::Metal => 0xb8bcc0,
-        Substance::Grass => 0x4c6a2c,
+        Substance::Grass => 0x56652f,
         Substance::Snow => 0xeef2f8,
         Substance::Paper => return lead,
     };
@@ -316,18 +350,26 @@ fn light_of(text: &Text, place: Place, dice: &mut Dice) -> Light {
         () if lighting.contains("right") => 1.0,
         () => dice.sign(),
     };
-    let behind = ["backlit", "backlight", "from behind", "rim light"].iter().any(|word| lighting.contains(word));
+    let behind = ["backlit", "backlight", "from behind", "rim light"]
+        .iter()
+        .any(|word| lighting.contains(word));
     let around = if behind { dice.between(125.0, 155.0) } else { dice.between(62.0, 104.0) };
     let warmth = word.warmth
         + if lighting.contains("warm") { 0.25 } else { 0.0 }
-        + if lighting.contains("early morning") { 0.12 } else { 0.0 }
+        + if lighting.contains("early morning") { 0.30 } else { 0.0 }
         + if place == Place::DimRoom { 0.15 } else { 0.0 };
-    let color = v3(1.0 + 0.42 * warmth, 1.0 - 0.02 * warmth, 1.0 - 0.62 * warmth).max(V3::all(0.12));
+    let warmth = warmth.clamp(-0.8, 0.75);
+    let color =
+        v3(1.0 + 0.30 * warmth, 1.0 - 0.08 * warmth, 1.0 - 0.62 * warmth).max(V3::all(0.12));
     let soft = if lighting.contains("soft ") { 1.5 } else { 1.0 };
-    let from_above = lighting.contains("upper") || lighting.contains("overhead") || lighting.contains("from above");
+    let from_above = lighting.contains("upper")
+        || lighting.contains("overhead")
+        || lighting.contains("from above");
     Light {
         azimuth_deg: if lighting.contains("from above") { side * 25.0 } else { side * around },
-        elevation_deg: word.elevation + dice.between(-5.0, 6.0) + if from_above { 8.0 } else { 0.0 },
+        elevation_deg: word.elevation
+            + dice.between(-5.0, 6.0)
+            + if from_above { 8.0 } else { 0.0 },
         size: word.size * soft,
         strength: word.strength * dice.between(0.9, 1.12),
         color,
@@ -349,7 +391,13 @@ const fn usual_light(numbers: [f32; 5], gobo: Gobo) -> LightWord {
 fn camera_of(text: &Text, empty: bool, form: SurfaceForm, dice: &mut Dice) -> Camera {
     let named = first(&text.all, words::VIEWS, |row| row.0).map(|(_, row)| row.1);
     let near = first(&text.all, words::DISTANCES, |row| row.0).map_or(1.0, |(_, row)| row.1);
-    let (pitch, far) = named.unwrap_or((if empty { 20.0 } else { 14.0 + dice.between(-3.0, 6.0) }, 1.0));
+    let usual = match form {
+        _ if empty => 20.0,
+        // Under the open sky one wants to see the sky.
+        SurfaceForm::Ground => 5.5 + dice.between(-1.5, 2.0),
+        _ => 14.0 + dice.between(-3.0, 6.0),
+    };
+    let (pitch, far) = named.unwrap_or((usual, 1.0));
     let eye_level = named.is_some_and(|(pitch, _)| (0.0..12.0).contains(&pitch));
     let pitch = match (empty && eye_level, form) {
         // On an empty stage somebody will set something: it must be seen a little from above.
@@ -360,7 +408,13 @@ fn camera_of(text: &Text, empty: bool, form: SurfaceForm, dice: &mut Dice) -> Ca
     let across = match () {
         () if text.has("negative space on the left") || text.has("space on the left") => 0.66,
         () if text.has("negative space on the right") || text.has("space on the right") => 0.34,
-        () if text.has("rule of thirds") => if dice.chance(0.5) { 0.37 } else { 0.63 },
+        () if text.has("rule of thirds") => {
+            if dice.chance(0.5) {
+                0.37
+            } else {
+                0.63
+            }
+        }
         () => 0.5,
     };
     let shallow = text.has("shallow depth of field") || text.has("bokeh");
@@ -409,31 +463,48 @@ fn mood_of(text: &Text) -> Mood {
 
 /// What may stand at the edges of a table in each place.
 fn props_of(text: &Text, scene: &Scene, dice: &mut Dice) -> Vec<Prop> {
-    let bare = text.has("minimal") || text.has("isolated") || text.has("no props") || scene.place == Place::Plain;
+    let bare = text.has("minimal")
+        || text.has("isolated")
+        || text.has("no props")
+        || scene.place == Place::Plain;
     let many: &[SubjectKind] = match scene.place {
-        Place::Kitchen => &[SubjectKind::Plant, SubjectKind::Bowl, SubjectKind::Fruit, SubjectKind::Vase, SubjectKind::Bottle],
-        Place::DimRoom => &[SubjectKind::Candle, SubjectKind::Book, SubjectKind::Glass, SubjectKind::Plant, SubjectKind::Bowl],
-        Place::Studio if scene.subjects.is_empty() => &[SubjectKind::Ball, SubjectKind::Abstract],
+        Place::Kitchen => &[
+            SubjectKind::Plant,
+            SubjectKind::Bowl,
+            SubjectKind::Fruit,
+            SubjectKind::Vase,
+            SubjectKind::Bottle,
+        ],
+        Place::DimRoom => &[
+            SubjectKind::Candle,
+            SubjectKind::Book,
+            SubjectKind::Glass,
+            SubjectKind::Plant,
+            SubjectKind::Bowl,
+        ],
         _ => &[],
     };
-    if bare || many.is_empty() || scene.camera.pitch_deg > 60.0 {
+    if bare
+        || many.is_empty()
+        || scene.surface.form != SurfaceForm::Table
+        || scene.camera.pitch_deg > 60.0
+    {
         return Vec::new();
     }
-    let count = if scene.place == Place::Studio { dice.below(2) } else { 1 + dice.below(3) };
+    let count = 1 + dice.below(3);
     let mut side = dice.sign();
     let mut props = Vec::new();
     for _ in 0..count {
         let kind = many.get(dice.below(many.len())).copied().unwrap_or(SubjectKind::Ball);
-        if props.iter().any(|prop: &Prop| prop.kind == kind) {
+        let at = (side * dice.between(1.5, 2.0), dice.between(-1.9, -0.9));
+        let crowded =
+            props.iter().any(|prop: &Prop| prop.kind == kind || (prop.at.0 - at.0).abs() < 0.9);
+        if crowded {
+            side = -side;
             continue;
         }
-        let plinth = scene.surface.form == SurfaceForm::Plinth;
-        let at = match plinth {
-            true => (side * dice.between(2.2, 2.6), dice.between(-1.6, -0.6)),
-            false => (side * dice.between(1.45, 1.95), dice.between(-1.7, -0.5)),
-        };
         let height = match kind {
-            SubjectKind::Plant | SubjectKind::Bottle | SubjectKind::Vase => dice.between(0.8, 1.2),
+            SubjectKind::Plant | SubjectKind::Bottle | SubjectKind::Vase => dice.between(0.7, 1.0),
             SubjectKind::Fruit | SubjectKind::Bowl | SubjectKind::Book => dice.between(0.3, 0.42),
             _ => dice.between(0.45, 0.7),
         };

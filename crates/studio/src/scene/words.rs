@@ -26,8 +26,8 @@ pub(super) const SUBJECTS: &[(&str, SubjectKind)] = &[
     ("sneaker", SubjectKind::Shoe), ("sneakers", SubjectKind::Shoe), ("shoe", SubjectKind::Shoe), ("shoes", SubjectKind::Shoe),
     ("boot", SubjectKind::Shoe), ("trainer", SubjectKind::Shoe), ("chair", SubjectKind::Chair), ("armchair", SubjectKind::Chair),
     ("stool", SubjectKind::Chair), ("sofa", SubjectKind::Chair), ("apple", SubjectKind::Fruit), ("apples", SubjectKind::Fruit),
-    ("fruit", SubjectKind::Fruit), ("fruits", SubjectKind::Fruit), ("oranges", SubjectKind::Fruit), ("an orange", SubjectKind::Fruit),
-    ("pear", SubjectKind::Fruit), ("peach", SubjectKind::Fruit), ("lemons", SubjectKind::Fruit), ("a lemon", SubjectKind::Fruit),
+    ("fruit", SubjectKind::Fruit), ("fruits", SubjectKind::Fruit), ("oranges", SubjectKind::Fruit), ("an orange on", SubjectKind::Fruit), ("an orange and", SubjectKind::Fruit),
+    ("pear", SubjectKind::Fruit), ("peach", SubjectKind::Fruit), ("lemons", SubjectKind::Fruit), ("a lemon on", SubjectKind::Fruit), ("a lemon and", SubjectKind::Fruit),
     ("pomegranate", SubjectKind::Fruit), ("tomato", SubjectKind::Fruit), ("plums", SubjectKind::Fruit),
     ("plant", SubjectKind::Plant), ("succulent", SubjectKind::Plant), ("cactus", SubjectKind::Plant), ("flower", SubjectKind::Plant),
     ("flowers", SubjectKind::Plant), ("bouquet", SubjectKind::Plant), ("fern", SubjectKind::Plant),
@@ -187,6 +187,18 @@ pub(super) const EMPTY: &[&str] = &["empty", "bare", "nothing on", "vacant", "un
 
 /// What the labels of a compiled prompt are called.
 pub(super) const LABELS: &[&str] = &[
-    "subject", "action", "style", "lighting", "light", "perspective", "camera", "composition", "mood", "palette",
-    "colours", "colors", "background", "negative",
+    "subject",
+    "action",
+    "style",
+    "lighting",
+    "light",
+    "perspective",
+    "camera",
+    "composition",
+    "mood",
+    "palette",
+    "colours",
+    "colors",
+    "background",
+    "negative",
 ];

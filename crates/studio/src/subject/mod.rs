@@ -5,13 +5,13 @@
 
 mod living;
 mod objects;
-mod vessels;
 mod vehicles;
+mod vessels;
 
 use crate::material::{Material, Pattern};
 use crate::noise::Dice;
-use crate::scene::{Make, Scene, Subject, SubjectKind};
-use crate::shape::{Body, Placed};
+use crate::scene::{Make, Scene, Subject, SubjectKind, SurfaceForm};
+use crate::shape::{Body, Form, Part, Placed};
 use crate::vector::{V3, v3};
 
 /// What a builder may draw on.
@@ -28,11 +28,16 @@ impl Brief {
         let seed = self.dice.next();
         let bright = self.color.mix(V3::ONE, 0.25).max(V3::all(0.25));
         match make {
-            Make::Ceramic | Make::Usual => Material::paint(self.color, 0.14).with(Pattern::Glaze, seed),
+            Make::Ceramic | Make::Usual => {
+                Material::paint(self.color, 0.14).with(Pattern::Glaze, seed)
+            }
             Make::Glass => Material::glass(self.color.mix(V3::ONE, 0.35)),
             Make::Metal => Material::metal(bright, 0.22),
-            Make::Wood => Material::paint(self.color.mix(v3(0.42, 0.26, 0.13), 0.6), 0.45).with(Pattern::Wood, seed),
-            Make::Stone => Material::paint(self.color.mix(V3::all(0.5), 0.3), 0.7).with(Pattern::Stone, seed),
+            Make::Wood => Material::paint(self.color.mix(v3(0.42, 0.26, 0.13), 0.6), 0.45)
+                .with(Pattern::Wood, seed),
+            Make::Stone => {
+                Material::paint(self.color.mix(V3::all(0.5), 0.3), 0.7).with(Pattern::Stone, seed)
+            }
             Make::Plastic => Material::paint(self.color, 0.3),
             Make::Matte => Material::paint(self.color, 0.75).with(Pattern::Glaze, seed),
         }
@@ -41,7 +46,11 @@ impl Brief {
 
 /// The body of a subject.
 pub(crate) fn body(subject: &Subject) -> Body {
-    let mut brief = Brief { color: subject.color, make: subject.make, dice: Dice::new(subject.seed, "subject") };
+    let mut brief = Brief {
+        color: subject.color,
+        make: subject.make,
+        dice: Dice::new(subject.seed, "subject"),
+    };
     let b = &mut brief;
     match subject.kind {
         SubjectKind::Mug => vessels::mug(b),
@@ -93,11 +102,39 @@ pub(crate) fn bodies(scene: &Scene) -> Vec<Placed> {
         placed.push(Placed { body, at: v3(x, 0.0, z), scale, yaw });
     }
     for prop in &scene.props {
-        let subject = Subject { kind: prop.kind, color: prop.color, make: Make::Usual, seed: prop.seed };
-        let yaw = dice.between(0.0, 6.28);
-        placed.push(Placed { body: body(&subject), at: v3(prop.at.0, 0.0, prop.at.1), scale: prop.height, yaw });
+        let subject =
+            Subject { kind: prop.kind, color: prop.color, make: Make::Usual, seed: prop.seed };
+        let yaw = dice.between(0.0, std::f32::consts::TAU);
+        placed.push(Placed {
+            body: body(&subject),
+            at: v3(prop.at.0, 0.0, prop.at.1),
+            scale: prop.height,
+            yaw,
+        });
     }
     placed
+}
+
+/// A table below what stands on it: its top ends a hair below nothing, its feet on the floor.
+pub(crate) fn table((half_width, half_depth): (f32, f32), top: &Material) -> Body {
+    let block = |half: V3, y: f32| Part::new(Form::Block(half, 0.02), 0).at(0.0, y, 0.0);
+    let mut parts = vec![block(v3(half_width, 0.09, half_depth), -0.095)];
+    for (x, z) in [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)] {
+        let leg = Part::new(Form::Block(v3(0.11, 2.41, 0.11), 0.02), 1);
+        parts.push(leg.at(x * (half_width - 0.25), -2.59, z * (half_depth - 0.25)));
+    }
+    let legs = Material::paint(top.color.mix(v3(0.1, 0.07, 0.05), 0.5), 0.5);
+    Body::new(parts, vec![top.clone(), legs])
+}
+
+/// The plinth, or the slab, of an empty stage as a body of its own.
+pub(crate) fn empty_stage(scene: &Scene) -> Body {
+    let material = Material::of_surface(&scene.surface, scene.seed);
+    let form = match scene.surface.form {
+        SurfaceForm::Plinth => Form::Rod(0.7, 0.5, 0.03),
+        _ => return table((0.8, 0.5), &material),
+    };
+    Body::new(vec![Part::new(form, 0).at(0.0, 0.5, 0.0)], vec![material])
 }
 
 /// How high a thing stands beside others.

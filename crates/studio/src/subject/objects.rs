@@ -27,7 +27,16 @@ pub(super) fn lamp(b: &mut Brief) -> Body {
     let base = b.skin(Make::Ceramic);
     let shade = Material::lamp(v3(1.0, 0.72, 0.42), 1.5);
     let rod = Material::metal(from_hex(0xb89058), 0.25);
-    let outline = [(0.0, 0.0), (0.18, 0.0), (0.2, 0.03), (0.15, 0.1), (0.19, 0.26), (0.13, 0.42), (0.04, 0.5), (0.0, 0.5)];
+    let outline = [
+        (0.0, 0.0),
+        (0.18, 0.0),
+        (0.2, 0.03),
+        (0.15, 0.1),
+        (0.19, 0.26),
+        (0.13, 0.42),
+        (0.04, 0.5),
+        (0.0, 0.5),
+    ];
     let hood = [(0.0, 0.56), (0.34, 0.56), (0.345, 0.57), (0.22, 0.99), (0.21, 1.0), (0.0, 1.0)];
     Body::new(
         vec![
@@ -52,12 +61,22 @@ pub(super) fn book(b: &mut Brief) -> Body {
         let (w, d) = (b.dice.between(0.72, 0.86), b.dice.between(0.5, 0.6));
         let yaw = b.dice.between(-0.25, 0.25);
         let half = high * 0.48;
-        parts.push(Part::new(Form::Block(v3(w - 0.03, half - 0.02, d - 0.03), 0.01), 0).at(0.0, y, 0.0).turned(yaw, 0.0));
+        parts.push(
+            Part::new(Form::Block(v3(w - 0.03, half - 0.02, d - 0.03), 0.01), 0)
+                .at(0.0, y, 0.0)
+                .turned(yaw, 0.0),
+        );
         for side in [-1.0, 1.0] {
-            parts.push(Part::new(Form::Block(v3(w, 0.018, d), 0.01), k + 1).at(0.0, y + side * (half - 0.018), 0.0).turned(yaw, 0.0));
+            parts.push(
+                Part::new(Form::Block(v3(w, 0.018, d), 0.01), k + 1)
+                    .at(0.0, y + side * (half - 0.018), 0.0)
+                    .turned(yaw, 0.0),
+            );
         }
         let (sin, cos) = yaw.sin_cos();
-        let spine = Part::new(Form::Block(v3(0.02, half, d), 0.015), k + 1).at(-w * cos, y, w * sin).turned(yaw, 0.0);
+        let spine = Part::new(Form::Block(v3(0.02, half, d), 0.015), k + 1)
+            .at(-w * cos, y, w * sin)
+            .turned(yaw, 0.0);
         parts.push(spine);
     }
     Body::new(parts, materials)
@@ -78,7 +97,11 @@ pub(super) fn package(b: &mut Brief) -> Body {
         parts.push(Part::new(Form::Block(v3(0.05, 0.498, d + 0.02), 0.004), 1).at(0.0, 0.5, 0.0));
         parts.push(Part::new(Form::Block(v3(w + 0.02, 0.498, 0.05), 0.004), 1).at(0.0, 0.5, 0.0));
     } else {
-        parts.push(Part::new(Form::Block(v3(w * 0.55, 0.14, 0.003), 0.002), 1).at(0.0, 0.42, d + 0.001));
+        parts.push(Part::new(Form::Block(v3(w * 0.55, 0.14, 0.003), 0.002), 1).at(
+            0.0,
+            0.42,
+            d + 0.001,
+        ));
     }
     Body::new(parts, vec![card, ribbon])
 }
@@ -126,10 +149,19 @@ pub(super) fn headphones(b: &mut Brief) -> Body {
         Part::new(Form::Block(v3(0.7, 0.3, 0.2), 0.0), 0).at(0.0, -0.06, 0.0).carved(),
     ];
     for side in [-1.0, 1.0] {
-        parts.push(Part::new(Form::Limb(v3(side * 0.40, 0.50, 0.0), v3(side * 0.40, 0.30, 0.0), 0.022, 0.022), 2));
-        parts.push(Part::new(Form::Rod(0.23, 0.055, 0.05), 0).at(side * 0.41, 0.24, 0.0).turned(0.0, tip));
-        parts.push(Part::new(Form::Rod(0.215, 0.06, 0.055), 1).at(side * 0.31, 0.24, 0.0).turned(0.0, tip));
-        parts.push(Part::new(Form::Rod(0.12, 0.02, 0.01), 2).at(side * 0.465, 0.24, 0.0).turned(0.0, tip));
+        parts.push(Part::new(
+            Form::Limb(v3(side * 0.40, 0.50, 0.0), v3(side * 0.40, 0.30, 0.0), 0.022, 0.022),
+            2,
+        ));
+        parts.push(
+            Part::new(Form::Rod(0.23, 0.055, 0.05), 0).at(side * 0.41, 0.24, 0.0).turned(0.0, tip),
+        );
+        parts.push(
+            Part::new(Form::Rod(0.215, 0.06, 0.055), 1).at(side * 0.31, 0.24, 0.0).turned(0.0, tip),
+        );
+        parts.push(
+            Part::new(Form::Rod(0.12, 0.02, 0.01), 2).at(side * 0.465, 0.24, 0.0).turned(0.0, tip),
+        );
     }
     Body::new(parts, vec![shell, pad, steel])
 }
@@ -141,9 +173,13 @@ pub(super) fn shoe(b: &mut Brief) -> Body {
     let mut parts = vec![
         Part::new(Form::Limb(v3(-0.62, 0.30, 0.0), v3(0.1, 0.30, 0.0), 0.27, 0.27), 0),
         Part::new(Form::Limb(v3(0.1, 0.28, 0.0), v3(0.78, 0.18, 0.0), 0.27, 0.21), 0).joined(0.12),
-        Part::new(Form::Limb(v3(-0.62, 0.3, 0.0), v3(-0.66, 0.82, 0.0), 0.26, 0.20), 0).joined(0.12),
+        Part::new(Form::Limb(v3(-0.62, 0.3, 0.0), v3(-0.66, 0.82, 0.0), 0.26, 0.20), 0)
+            .joined(0.12),
         Part::new(Form::Limb(v3(-0.4, 0.52, 0.0), v3(0.22, 0.42, 0.0), 0.22, 0.16), 0).joined(0.16),
-        Part::new(Form::Ellipsoid(v3(0.30, 0.34, 0.15)), 0).at(-0.62, 0.98, 0.0).carved().joined(0.03),
+        Part::new(Form::Ellipsoid(v3(0.30, 0.34, 0.15)), 0)
+            .at(-0.62, 0.98, 0.0)
+            .carved()
+            .joined(0.03),
         Part::new(Form::Block(v3(2.0, 0.5, 2.0), 0.0), 0).at(0.0, -0.42, 0.0).carved(),
         Part::new(Form::Block(v3(0.92, 0.075, 0.29), 0.07), 1).at(0.05, 0.075, 0.0),
         Part::new(Form::Limb(v3(0.55, 0.09, 0.0), v3(0.80, 0.12, 0.0), 0.25, 0.21), 1).joined(0.05),
@@ -152,7 +188,10 @@ pub(super) fn shoe(b: &mut Brief) -> Body {
     for lace in 0..5_u8 {
         let t = f32::from(lace) / 4.0;
         let (x, y) = (-0.22 + 0.50 * t, 0.715 - 0.15 * t);
-        parts.push(Part::new(Form::Limb(v3(x, y - 0.05, -0.13), v3(x + 0.03, y - 0.05, 0.13), 0.022, 0.022), 1));
+        parts.push(Part::new(
+            Form::Limb(v3(x, y - 0.05, -0.13), v3(x + 0.03, y - 0.05, 0.13), 0.022, 0.022),
+            1,
+        ));
     }
     parts.push(Part::new(Form::Limb(v3(-0.5, 0.22, 0.262), v3(0.28, 0.42, 0.20), 0.035, 0.02), 2));
     Body::new(parts, vec![upper, sole, accent])
@@ -169,7 +208,10 @@ pub(super) fn chair(b: &mut Brief) -> Body {
         let foot = v3(x * 0.28, 0.018, z * 0.27);
         parts.push(Part::new(Form::Limb(foot, v3(x * 0.22, 0.44, z * 0.20), 0.018, 0.026), 1));
         if z < 0.0 {
-            parts.push(Part::new(Form::Limb(v3(x * 0.22, 0.44, -0.22), v3(x * 0.24, 0.92, -0.29), 0.022, 0.02), 1));
+            parts.push(Part::new(
+                Form::Limb(v3(x * 0.22, 0.44, -0.22), v3(x * 0.24, 0.92, -0.29), 0.022, 0.02),
+                1,
+            ));
         }
     }
     Body::new(parts, vec![seat, wood])
@@ -193,8 +235,14 @@ pub(super) fn still_life(b: &mut Brief) -> Body {
     let mut parts = Vec::new();
     let high = b.dice.between(0.5, 0.72);
     match b.dice.below(3) {
-        0 => parts.push(Part::new(Form::Rod(0.24, high * 0.5, 0.02), 0).at(-0.1, high * 0.5, -0.05)),
-        1 => parts.push(Part::new(Form::Block(v3(0.22, high * 0.5, 0.2), 0.015), 0).at(-0.1, high * 0.5, -0.05).turned(0.5, 0.0)),
+        0 => {
+            parts.push(Part::new(Form::Rod(0.24, high * 0.5, 0.02), 0).at(-0.1, high * 0.5, -0.05));
+        }
+        1 => parts.push(
+            Part::new(Form::Block(v3(0.22, high * 0.5, 0.2), 0.015), 0)
+                .at(-0.1, high * 0.5, -0.05)
+                .turned(0.5, 0.0),
+        ),
         _ => {
             let cone = [(0.0, 0.0), (0.3, 0.0), (0.3, 0.02), (0.02, high), (0.0, high)];
             parts.push(Part::new(Form::Turned(Outline::new(&cone, 0)), 0).at(-0.1, 0.0, -0.05));
@@ -203,7 +251,11 @@ pub(super) fn still_life(b: &mut Brief) -> Body {
     let ball = b.dice.between(0.14, 0.2);
     parts.push(Part::new(Form::Ball(ball), 3).at(0.30, ball, 0.16));
     let arch = b.dice.between(0.24, 0.32);
-    parts.push(Part::new(Form::Ring(arch, arch, 0.055), 1).at(0.32, arch + 0.055, -0.22).turned(b.dice.between(-0.5, 0.5), 0.0));
+    parts.push(
+        Part::new(Form::Ring(arch, arch, 0.055), 1)
+            .at(0.32, arch + 0.055, -0.22)
+            .turned(b.dice.between(-0.5, 0.5), 0.0),
+    );
     let top = b.dice.between(0.10, 0.15);
     parts.push(Part::new(Form::Ball(top), 2).at(-0.1, high + top * 0.98, -0.05));
     parts.push(Part::new(Form::Rod(0.16, 0.06, 0.015), 1).at(-0.38, 0.06, 0.2));

@@ -1,6 +1,7 @@
 //! The catalogue that is part of the program: it loads without a word, and every task can be done.
 
-use impasto_catalog::{Catalog, Finding, Layer};
+use super::shown;
+use crate::{Catalog, Layer};
 use impasto_domain::{OfferId, Values};
 
 fn embedded() -> Catalog {
@@ -8,10 +9,6 @@ fn embedded() -> Catalog {
     let (catalog, warnings) = loaded.unwrap();
     assert!(warnings.is_empty(), "{}", shown(&warnings));
     catalog
-}
-
-fn shown(findings: &[Finding]) -> String {
-    findings.iter().map(Finding::render).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

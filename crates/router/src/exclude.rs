@@ -1,0 +1,88 @@
+//! Why an offer will not do.
+
+use impasto_catalog::LifecycleStatus;
+
+use crate::{Choice, Health, RouteRequest};
+
+/// Every reason against `choice`, as sentences without a full stop; none if it will do.
+pub(crate) fn reasons(
+    choice: &Choice<'_>,
+    request: &RouteRequest<'_>,
+    health: &Health,
+) -> Vec<String> {
+    let mut reasons = by_policy(choice, request);
+    reasons.extend(by_lifecycle(choice));
+    reasons.extend(choice.offer.problems(request.task, request.input));
+    let needs = choice.offer.needs.iter().chain(&choice.provider.needs);
+    for need in needs.filter(|need| health.lacks(&need.program)) {
+        reasons.push(format!(
+            "it needs the program `{}`, which is not on this machine: {}",
+            need.program, need.hint
+        ));
+    }
+    if !health.provider(&choice.provider.id).reachable {
+        reasons.push(format!("the provider `{}` does not answer", choice.provider.id));
+    }
+    reasons
+}
+
+fn by_policy(choice: &Choice<'_>, request: &RouteRequest<'_>) -> Vec<String> {
+    let (policy, model) = (request.policy, choice.model);
+    let mut reasons = Vec::new();
+    if !policy.models.is_empty() && !policy.models.contains(&model.id) {
+        let allowed = listed(policy.models.iter());
+        reasons.push(format!("the model `{}` is not one of those asked for: {allowed}", model.id));
+    }
+    let provider = &choice.provider.id;
+    if !policy.providers.is_empty() && !policy.providers.contains(provider) {
+        let allowed = listed(policy.providers.iter());
+        reasons.push(format!("the provider `{provider}` is not one of those allowed: {allowed}"));
+    }
+    if let Some(least) = policy.min_tier.filter(|least| model.tier < *least) {
+        reasons.push(format!("its tier is {}, the lowest that will do is {least}", model.tier));
+    }
+    if let Some(most) = policy.max_cost.filter(|most| choice.cost > *most) {
+        reasons.push(format!("it would cost {}, the most is {most}", choice.cost));
+    }
+    if let Some(longest) = policy.max_latency_ms.filter(|longest| choice.time_ms > *longest) {
+        let (time, longest) = (seconds(choice.time_ms), seconds(longest));
+        reasons.push(format!("it would take about {time}, the longest is {longest}"));
+    }
+    if !policy.licences.is_empty() && !is_licensed(&model.licence, &policy.licences) {
+        let allowed = listed(policy.licences.iter());
+        reasons.push(format!("its licence is {}, allowed are {allowed}", model.licence));
+    }
+    reasons
+}
+
+fn by_lifecycle(choice: &Choice<'_>) -> Option<String> {
+    let lifecycle = &choice.model.lifecycle;
+    if lifecycle.status != LifecycleStatus::Retired {
+        return None;
+    }
+    let since = lifecycle.ends.as_ref().map(|day| format!(" since {day}")).unwrap_or_default();
+    let instead = lifecycle.replacement.as_ref();
+    let instead =
+        instead.map(|model| format!("; `{model}` is its replacement")).unwrap_or_default();
+    Some(format!("the model `{}` is retired{since}{instead}", choice.model.id))
+}
+
+/// Whether a licence is among those allowed. Of `A OR B` one is enough.
+fn is_licensed(licence: &str, allowed: &[String]) -> bool {
+    let is_allowed =
+        |choice: &str| allowed.iter().any(|one| one.eq_ignore_ascii_case(choice.trim()));
+    is_allowed(licence) || licence.split(" OR ").any(is_allowed)
+}
+
+fn listed(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A time for people: `40 ms`, `2.5 s`, `3 min`.
+pub(crate) fn seconds(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..120_000 => format!("{:.1} s", ms as f64 / 1000.0),
+        _ => format!("{:.0} min", ms as f64 / 60_000.0),
+    }
+}
