@@ -4,6 +4,7 @@
 //! the endpoint under which the catalogue names them.
 
 mod arguments;
+mod audio;
 pub mod color;
 mod encode;
 mod picture;
@@ -12,17 +13,22 @@ mod resize;
 mod sound;
 mod still;
 pub mod text;
+mod video;
 
+pub use audio::Loudness;
 pub use encode::Format;
 pub use picture::Picture;
 pub use plane::Plane;
 pub use resize::{MOST_PIXELS, MOST_SIDE_PX};
 pub use sound::Sound;
 pub use still::Grade;
+pub use video::{
+    Quality, VideoLimits, decode_foreign_mp4, encode_mp4, mp4_facts, mp4_sound, timeline_assets,
+};
 
 use impasto_domain::Operation;
 
 /// Every built-in tool, by the endpoint under which the catalogue names it.
 pub fn operations() -> Vec<Operation> {
-    [still::OPERATIONS].concat()
+    [still::OPERATIONS, audio::OPERATIONS, video::OPERATIONS].concat()
 }

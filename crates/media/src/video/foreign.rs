@@ -1,0 +1,145 @@
+//! Foreign MP4 files, for the sandbox: decoded here and written again, if they are H.264 and AAC.
+//!
+//! To be called in a process with limits of its own: a decoder reads what a stranger has written.
+
+use std::collections::BTreeMap;
+
+use impasto_domain::{Error, MediaFacts, Result, Workbench};
+use rusty_h264::YuvFrame;
+
+use super::h264::Decoder;
+use super::mp4::{Codec, Movie, Track};
+use super::{aac, clip, render, yuv};
+use crate::Picture;
+
+/// Frames that may wait for their turn: H.264 allows sixteen.
+const MOST_WAITING: usize = 16;
+
+/// What a foreign video may be at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VideoLimits {
+    /// The most pixels of a frame.
+    pub pixels: u64,
+    /// The longest duration in seconds.
+    pub seconds: f64,
+    /// The most frames per second.
+    pub fps: f64,
+}
+
+impl Default for VideoLimits {
+    fn default() -> Self {
+        Self { pixels: 3840 * 2160, seconds: 600.0, fps: 120.0 }
+    }
+}
+
+/// Decodes a foreign MP4 file and writes it again as Impasto writes videos. Fails with the name of
+/// the codec if it is not H.264 with AAC or no sound.
+pub fn decode_foreign_mp4(
+    file: &[u8],
+    limits: &VideoLimits,
+    bench: &dyn Workbench,
+) -> Result<(Vec<u8>, MediaFacts)> {
+    let movie = Movie::parse(file)?;
+    let video = movie.video.ok_or_else(|| Error::invalid("the file has no pictures"))?;
+    let fps = checked_rate(&video, limits)?;
+    if let Codec::Other(name) = &video.codec {
+        return Err(needs_ffmpeg("pictures", name));
+    }
+    let sound = match &movie.audio {
+        Some(track) if track.samples.is_empty() => None,
+        Some(track) => match &track.codec {
+            Codec::Aac { .. } => Some(aac::decode(file, track)?),
+            Codec::Other(name) => return Err(needs_ffmpeg("sound", name)),
+            Codec::Avc { .. } => return Err(needs_ffmpeg("sound", "avc1")),
+        },
+        None => None,
+    };
+    let mut frames = Frames::new(file, &video, limits)?;
+    render::encode_mp4(&mut frames, fps, sound.as_ref(), bench)
+}
+
+fn needs_ffmpeg(what: &str, codec: &str) -> Error {
+    Error::invalid(format!("the {what} of the video are coded as '{}'", codec.trim()))
+        .hint("convert it to H.264 and AAC, or install ffmpeg, which can decode it")
+}
+
+fn checked_rate(video: &Track, limits: &VideoLimits) -> Result<f64> {
+    let seconds = video.ticks as f64 / f64::from(video.ticks_per_s.max(1));
+    let pixels = u64::from(video.width) * u64::from(video.height);
+    let fps = clip::round_rate(video.fps());
+    let refuse = |what: String| Err(Error::invalid(what).hint("give a smaller or shorter video"));
+    if pixels == 0 || pixels > limits.pixels {
+        let (width, height) = (video.width, video.height);
+        return refuse(format!("the video has {width}×{height} pixels, the most is {} in all", limits.pixels));
+    }
+    if seconds <= 0.0 || seconds > limits.seconds {
+        return refuse(format!("the video takes {seconds:.1} s, the most is {} s", limits.seconds));
+    }
+    if !(1.0..=limits.fps).contains(&fps) {
+        return refuse(format!("the video has {fps} frames per second, the most is {}", limits.fps));
+    }
+    Ok(fps)
+}
+
+/// The frames of a track in the order in which they are shown.
+struct Frames<'a> {
+    file: &'a [u8],
+    track: &'a Track,
+    decoder: Decoder,
+    next: usize,
+    waiting: BTreeMap<i64, YuvFrame>,
+    /// When each sample is shown, sorted: the frame with the first of them is due.
+    due: std::vec::IntoIter<i64>,
+    most_pixels: u64,
+}
+
+impl<'a> Frames<'a> {
+    fn new(file: &'a [u8], track: &'a Track, limits: &VideoLimits) -> Result<Self> {
+        let mut due: Vec<i64> = track.samples.iter().map(|sample| sample.shown_ticks).collect();
+        due.sort_unstable();
+        Ok(Self {
+            file,
+            track,
+            decoder: Decoder::new(&track.codec)?,
+            next: 0,
+            waiting: BTreeMap::new(),
+            due: due.into_iter(),
+            most_pixels: limits.pixels,
+        })
+    }
+
+    fn decode_next(&mut self) -> Result<bool> {
+        let Some(sample) = self.track.samples.get(self.next) else { return Ok(false) };
+        self.next += 1;
+        if let Some(frame) = self.decoder.decode(sample.bytes(self.file))? {
+            let pixels = frame.width as u64 * frame.height as u64;
+            if pixels > self.most_pixels {
+                let message = format!("the video has {pixels} pixels, more than it says");
+                return Err(Error::invalid(message));
+            }
+            self.waiting.insert(sample.shown_ticks, frame);
+        }
+        Ok(true)
+    }
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Result<Picture>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let due = self.due.next()?;
+            // What is due has been decoded, or is among the next few; a gap is skipped.
+            while !self.waiting.contains_key(&due) && self.waiting.len() < MOST_WAITING {
+                match self.decode_next() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            if let Some(frame) = self.waiting.remove(&due) {
+                return Some(Ok(yuv::to_picture(&frame)));
+            }
+        }
+    }
+}
