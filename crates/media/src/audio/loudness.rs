@@ -150,7 +150,9 @@ fn meter(sound: &Sound, mode: Mode) -> Result<EbuR128> {
     let channels = sound.channels.len() as u32;
     EbuR128::new(channels, sound.sample_rate, mode).map_err(|error| {
         let rate = sound.sample_rate;
-        Error::invalid(format!("sound of {channels} channels at {rate} Hz cannot be measured: {error}"))
+        Error::invalid(format!(
+            "sound of {channels} channels at {rate} Hz cannot be measured: {error}"
+        ))
     })
 }
 
@@ -219,7 +221,8 @@ fn smooth_gains(wanted: &[f32], sample_rate: f64) -> Vec<f32> {
     }
     (0..lowest.len())
         .map(|place| {
-            let (first, last) = (place.saturating_sub(reach), (place + reach + 1).min(lowest.len()));
+            let (first, last) =
+                (place.saturating_sub(reach), (place + reach + 1).min(lowest.len()));
             let sum = |at: usize| sums.get(at).copied().unwrap_or_default();
             ((sum(last) - sum(first)) / (last - first) as f64) as f32
         })

@@ -38,10 +38,15 @@ pub(super) fn mix(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let voice = stem("voice").map(|asset| load_stem(asset, bench)).transpose()?;
     let music = stem("music").map(|asset| load_stem(asset, bench)).transpose()?;
     let tracks = input.get("tracks").and_then(Value::as_list).unwrap_or_default();
-    let tracks: Vec<Sound> =
-        tracks.iter().filter_map(Value::as_asset).map(|asset| load(asset, bench)).collect::<Result<_>>()?;
+    let tracks: Vec<Sound> = tracks
+        .iter()
+        .filter_map(Value::as_asset)
+        .map(|asset| load(asset, bench))
+        .collect::<Result<_>>()?;
     if voice.is_none() && music.is_none() && tracks.is_empty() {
-        return Err(Error::invalid("there is nothing to mix").hint("give `voice`, `music` or `tracks`"));
+        return Err(
+            Error::invalid("there is nothing to mix").hint("give `voice`, `music` or `tracks`")
+        );
     }
     bench.progress(0.3, "mixing");
     let delay = samples(input.number("voice_delay").unwrap_or(0.0));
@@ -53,7 +58,9 @@ pub(super) fn mix(input: &Values, bench: &dyn Workbench) -> Result<Values> {
         let duck_db = input.number("duck").unwrap_or(10.0);
         let yielding = voice.as_ref().map(|voice| side_chain(voice, delay, length, duck_db));
         let gain = decibels(input.number("music_gain").unwrap_or(-6.0));
-        add(&mut mix, music, 0, |place| gain * yielding.as_ref().map_or(1.0, |gains| gains.at(place)));
+        add(&mut mix, music, 0, |place| {
+            gain * yielding.as_ref().map_or(1.0, |gains| gains.at(place))
+        });
     }
     if let Some(voice) = &voice {
         add(&mut mix, voice, delay, |_| 1.0);
@@ -133,7 +140,9 @@ fn side_chain(voice: &Sound, delay: usize, length: usize, duck_db: f64) -> Gains
     let threshold = (loudest * decibels(SPEAKING_DB).powi(2)).max(1e-9);
     let steps = |seconds: f64| (seconds / STEP_S).round() as usize;
     let mut yields = vec![false; count];
-    for place in powers.iter().enumerate().filter(|(_, power)| **power > threshold).map(|(at, _)| at) {
+    for place in
+        powers.iter().enumerate().filter(|(_, power)| **power > threshold).map(|(at, _)| at)
+    {
         let last = (place + steps(HOLD_S) + 1).min(count);
         yields[place.saturating_sub(steps(LOOK_AHEAD_S))..last].fill(true);
     }

@@ -59,7 +59,11 @@ impl Sound {
                     sum_at(rest, place) * std::f32::consts::FRAC_1_SQRT_2 / rest.len().max(1) as f32
                 };
                 let side = |channel: &Vec<f32>| {
-                    channel.iter().enumerate().map(|(place, sample)| sample + beside(place)).collect()
+                    channel
+                        .iter()
+                        .enumerate()
+                        .map(|(place, sample)| sample + beside(place))
+                        .collect()
                 };
                 vec![side(left), side(right)]
             }
@@ -90,7 +94,8 @@ impl Filter {
         // Going down, the sinc is as wide as the slower rate needs it.
         let edge = EDGE * (to as f64 / from as f64).min(1.0);
         let reach = (CROSSINGS / edge).ceil() as usize;
-        let taps = (0..=phases).map(|phase| taps(phase as f64 / phases as f64, edge, reach)).collect();
+        let taps =
+            (0..=phases).map(|phase| taps(phase as f64 / phases as f64, edge, reach)).collect();
         Self { step: (from, to), phases, reach, taps }
     }
 
@@ -142,7 +147,11 @@ fn taps(phase: f64, edge: f64, reach: usize) -> Vec<f32> {
 }
 
 fn kaiser(away: f64) -> f64 {
-    if away.abs() >= 1.0 { 0.0 } else { bessel(KAISER * (1.0 - away * away).sqrt()) / bessel(KAISER) }
+    if away.abs() >= 1.0 {
+        0.0
+    } else {
+        bessel(KAISER * (1.0 - away * away).sqrt()) / bessel(KAISER)
+    }
 }
 
 /// The modified Bessel function of order zero, by its power series.
@@ -182,8 +191,11 @@ mod tests {
             let wanted = tone(to, 997.0, 0.4, 0.5);
             assert!(other.len().abs_diff(wanted.len()) <= 1, "{from} -> {to}");
             let middle = to as usize / 20..to as usize / 4;
-            let errors: Vec<f32> =
-                other.channels[0][middle.clone()].iter().zip(&wanted[middle]).map(|(a, b)| a - b).collect();
+            let errors: Vec<f32> = other.channels[0][middle.clone()]
+                .iter()
+                .zip(&wanted[middle])
+                .map(|(a, b)| a - b)
+                .collect();
             let noise_db = 20.0 * (rms(&errors) / 0.35).log10();
             assert!(noise_db < -90.0, "{from} -> {to}: {noise_db} dB");
         }

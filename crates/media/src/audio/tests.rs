@@ -53,8 +53,7 @@ fn cutting_and_joining_keep_count_of_samples() {
 fn fades_begin_and_end_in_silence() {
     let bench = Bench::default();
     let flat = keep(&bench, 8_000, vec![vec![0.5; 8_000]]);
-    let input =
-        [("audio", flat.into()), ("fade_in", 0.25.into()), ("fade_out", 0.5.into())];
+    let input = [("audio", flat.into()), ("fade_in", 0.25.into()), ("fade_out", 0.5.into())];
     let faded = sound(&bench, &run("fade-audio", &input, &bench));
     let level = |at: usize| faded.channels[0][at];
     assert!(level(0) < 0.01 && level(7_999) < 0.01);
@@ -65,8 +64,7 @@ fn fades_begin_and_end_in_silence() {
 fn resampling_changes_rate_and_channels() {
     let bench = Bench::default();
     let stereo = keep(&bench, 44_100, vec![vec![0.4; 44_100], vec![0.2; 44_100]]);
-    let input =
-        [("audio", stereo.into()), ("sample_rate", 16_000.into()), ("channels", 1.into())];
+    let input = [("audio", stereo.into()), ("sample_rate", 16_000.into()), ("channels", 1.into())];
     let mono = sound(&bench, &run("resample-audio", &input, &bench));
     assert_eq!((mono.sample_rate, mono.channels.len(), mono.len()), (16_000, 1, 16_000));
     assert!((mono.channels[0][8_000] - 0.3).abs() < 1e-3);

@@ -15,7 +15,8 @@ const BITS_PER_S: [u32; 2] = [96_000, 160_000];
 /// The track of a sound at [`SAMPLE_RATE`] with one or two channels. Samples beyond full scale are
 /// clipped.
 pub(crate) fn encode(sound: &Sound) -> Result<AudioTrack> {
-    let failed = |error: syom::AacError| Error::internal(format!("sound cannot be encoded: {error}"));
+    let failed =
+        |error: syom::AacError| Error::internal(format!("sound cannot be encoded: {error}"));
     let count = sound.channels.len().clamp(1, 2);
     let options = EncodeOptions::default()
         .with_container(EncodeContainer::Raw)
@@ -73,7 +74,8 @@ pub(crate) fn decode(file: &[u8], track: &Track) -> Result<Sound> {
         return Err(Error::invalid("the sound of the video is empty"));
     }
     let samples = |ticks: u64| {
-        (ticks as f64 * f64::from(sound.sample_rate) / f64::from(track.ticks_per_s)).round() as usize
+        (ticks as f64 * f64::from(sound.sample_rate) / f64::from(track.ticks_per_s)).round()
+            as usize
     };
     let start = samples(track.start_ticks).min(sound.len());
     let length = track.length_ticks.map_or(usize::MAX, samples).min(sound.len() - start);

@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn easings_go_from_end_to_end_without_turning_back() {
         for easing in [Easing::Smooth, Easing::Linear, Easing::EaseIn, Easing::EaseOut] {
-            let places: Vec<f64> = (0..=100).map(|step| easing.at(f64::from(step) / 100.0)).collect();
+            let places: Vec<f64> =
+                (0..=100).map(|step| easing.at(f64::from(step) / 100.0)).collect();
             assert!(places[0].abs() < 1e-9 && (places[100] - 1.0).abs() < 1e-9, "{easing:?}");
             assert!(places.windows(2).all(|pair| pair[1] > pair[0]), "{easing:?}");
             let speed = |at: usize| places[at + 1] - places[at];

@@ -4,8 +4,8 @@
 use impasto_domain::{AssetRef, Error, Result, Value, Values, Workbench};
 
 use super::timeline::{
-    Area, Caption, CaptionLook, Entry, Fit, INSTANT_S, Shot, SoundCue, Source, Timeline, Transition,
-    even,
+    Area, Caption, CaptionLook, Entry, Fit, INSTANT_S, Shot, SoundCue, Source, Timeline,
+    Transition, even,
 };
 use crate::arguments::{Arguments, output};
 
@@ -15,10 +15,8 @@ pub(super) fn image_to_video(input: &Values, bench: &dyn Workbench) -> Result<Va
     let fps = input.number("fps").unwrap_or(24.0);
     let wanted = input.number("duration").unwrap_or(4.0);
     let duration_s = (wanted * fps).round().max(1.0) / fps;
-    let size = (
-        even(input.count("width").unwrap_or(1280)),
-        even(input.count("height").unwrap_or(720)),
-    );
+    let size =
+        (even(input.count("width").unwrap_or(1280)), even(input.count("height").unwrap_or(720)));
     let shot = Shot {
         source: Source::Still {
             picture,
@@ -53,8 +51,10 @@ pub(super) fn trim(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let start_s = input.number("start").unwrap_or(0.0);
     let whole = timeline.duration_s;
     if start_s >= whole - INSTANT_S {
-        return Err(Error::invalid(format!("`start` is {start_s} s, but the video ends at {whole} s"))
-            .hint("start before the end"));
+        return Err(Error::invalid(format!(
+            "`start` is {start_s} s, but the video ends at {whole} s"
+        ))
+        .hint("start before the end"));
     }
     let rest = whole - start_s;
     let duration_s = input.number("duration").unwrap_or(rest).min(rest);

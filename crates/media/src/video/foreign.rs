@@ -41,10 +41,10 @@ pub fn decode_foreign_mp4(
 ) -> Result<(Vec<u8>, MediaFacts)> {
     let movie = Movie::parse(file)?;
     let video = movie.video.ok_or_else(|| Error::invalid("the file has no pictures"))?;
-    let fps = checked_rate(&video, limits)?;
     if let Codec::Other(name) = &video.codec {
         return Err(needs_ffmpeg("pictures", name));
     }
+    let fps = checked_rate(&video, limits)?;
     let sound = match &movie.audio {
         Some(track) if track.samples.is_empty() => None,
         Some(track) => match &track.codec {
@@ -59,7 +59,7 @@ pub fn decode_foreign_mp4(
 }
 
 fn needs_ffmpeg(what: &str, codec: &str) -> Error {
-    Error::invalid(format!("the {what} of the video are coded as '{}'", codec.trim()))
+    Error::invalid(format!("the video has {what} coded as '{}'", codec.trim()))
         .hint("convert it to H.264 and AAC, or install ffmpeg, which can decode it")
 }
 
@@ -70,13 +70,19 @@ fn checked_rate(video: &Track, limits: &VideoLimits) -> Result<f64> {
     let refuse = |what: String| Err(Error::invalid(what).hint("give a smaller or shorter video"));
     if pixels == 0 || pixels > limits.pixels {
         let (width, height) = (video.width, video.height);
-        return refuse(format!("the video has {width}×{height} pixels, the most is {} in all", limits.pixels));
+        return refuse(format!(
+            "the video has {width}×{height} pixels, the most is {} in all",
+            limits.pixels
+        ));
     }
     if seconds <= 0.0 || seconds > limits.seconds {
         return refuse(format!("the video takes {seconds:.1} s, the most is {} s", limits.seconds));
     }
     if !(1.0..=limits.fps).contains(&fps) {
-        return refuse(format!("the video has {fps} frames per second, the most is {}", limits.fps));
+        return refuse(format!(
+            "the video has {fps} frames per second, the most is {}",
+            limits.fps
+        ));
     }
     Ok(fps)
 }

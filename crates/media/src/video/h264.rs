@@ -38,7 +38,7 @@ impl Encoder {
         config.num_ref_frames = 1;
         config.framerate = fps as f32;
         (config.preset, config.qp) = match quality {
-            Quality::Fast => (Preset::Fast, 27),
+            Quality::Fast => (Preset::Fast, 28),
             Quality::Good => (Preset::Balanced, 24),
         };
         let inner = rusty_h264::Encoder::new(config).map_err(|error| {
@@ -67,7 +67,11 @@ impl Encoder {
                 None => {}
             }
         }
-        if packet.bytes.is_empty() { Err(failed("it gave no data for a frame")) } else { Ok(packet) }
+        if packet.bytes.is_empty() {
+            Err(failed("it gave no data for a frame"))
+        } else {
+            Ok(packet)
+        }
     }
 
     /// Sequence and picture parameter sets; there are none before the first frame.
@@ -173,7 +177,12 @@ struct Bits(Vec<bool>);
 
 impl Bits {
     fn of(bytes: &[u8]) -> Self {
-        Self(bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect())
+        Self(
+            bytes
+                .iter()
+                .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1))
+                .collect(),
+        )
     }
 
     fn put(&mut self, value: u64, count: usize) {

@@ -4,8 +4,8 @@ use impasto_domain::{Result, Value, Values, Workbench};
 
 use super::stage::Stage;
 use super::timeline::Timeline;
-use crate::arguments::{Arguments, output};
 use crate::Picture;
+use crate::arguments::{Arguments, output};
 
 /// Columns of the grid on which frames are compared; details finer than this do not count.
 const COLUMNS: usize = 160;

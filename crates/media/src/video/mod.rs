@@ -82,8 +82,14 @@ fn as_is(timeline: &Timeline) -> Option<AssetRef> {
     let [shot] = timeline.shots.as_slice() else { return None };
     let Source::Clip { video } = &shot.source else { return None };
     let clip = AssetRef { facts: MediaFacts { bytes: 0, ..video.facts.clone() }, ..video.clone() };
-    let same_facts = clip.facts == MediaFacts { channels: clip.facts.channels, sample_rate: clip.facts.sample_rate, ..timeline.facts() };
-    let whole = shot.origin_s == 0.0 && shot.from_s == 0.0 && shot.place == timeline::Area::default();
+    let same_facts = clip.facts
+        == MediaFacts {
+            channels: clip.facts.channels,
+            sample_rate: clip.facts.sample_rate,
+            ..timeline.facts()
+        };
+    let whole =
+        shot.origin_s == 0.0 && shot.from_s == 0.0 && shot.place == timeline::Area::default();
     let sound = match timeline.sounds.as_slice() {
         [] => video.facts.channels.is_none(),
         [cue] => cue.asset.digest == video.digest && cue.origin_s == 0.0 && cue.fade_out_s == 0.0,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use impasto_domain::{Error, MediaFacts, Result, Workbench};
+use impasto_domain::{Error, ErrorKind, MediaFacts, Result, Workbench};
 use rusty_h264::YuvFrame;
 
 use super::caption::Overlay;
@@ -64,10 +64,12 @@ pub fn encode_mp4(
         let encoder = scope.spawn(move || encode_stream(&take, size, fps));
         let fed = feed(first, frames, size, bench, &give);
         drop(give);
-        let encoded = encoder.join().map_err(|_| Error::internal("the video encoder broke down"))?;
+        let encoded =
+            encoder.join().map_err(|_| Error::internal("the video encoder broke down"))?;
         fed.and(encoded)
     })?;
-    let audio = audio.map(|audio| Ok::<_, Error>(audio.resampled(aac::SAMPLE_RATE)?.with_channels(2)));
+    let audio =
+        audio.map(|audio| Ok::<_, Error>(audio.resampled(aac::SAMPLE_RATE)?.with_channels(2)));
     finish(size, fps, encoded, audio.transpose()?.as_ref())
 }
 
@@ -150,9 +152,7 @@ fn segments(timeline: &Timeline) -> Vec<u64> {
     let mut cuts: Vec<u64> = timeline
         .shots
         .iter()
-        .filter(|shot| {
-            shot.entry.as_ref().is_none_or(|entry| entry.transition == Transition::Cut)
-        })
+        .filter(|shot| shot.entry.as_ref().is_none_or(|entry| entry.transition == Transition::Cut))
         .map(|shot| number(shot.from_s))
         .filter(|cut| *cut > 0 && *cut < frames)
         .collect();
@@ -218,6 +218,13 @@ fn pictures(
     results.sort_by_key(|(place, _)| *place);
     let mut packets = Vec::with_capacity(timeline.frames() as usize);
     let mut first_sets = None;
+    // A segment that stopped because another one failed is not the reason.
+    let stopped = |error: &Error| error.kind == ErrorKind::Cancelled;
+    if let Some(place) =
+        results.iter().position(|(_, result)| result.as_ref().is_err_and(|error| !stopped(error)))
+    {
+        results.swap(0, place);
+    }
     for (_, result) in results {
         let (mut segment, sets) = result?;
         packets.append(&mut segment);

@@ -16,6 +16,9 @@ use crate::Picture;
 /// is scaled away once, rather than for every frame.
 const MOST_DENSITY: f64 = 1.5;
 
+/// The same for a view from the side, whose filter does not widen.
+const MOST_DENSITY_ASIDE: f64 = 1.05;
+
 /// Draws the frames of a timeline. Not shared: each thread has its own.
 pub(crate) struct Stage<'a> {
     timeline: &'a Timeline,
@@ -77,7 +80,10 @@ impl<'a> Stage<'a> {
         }
         let own_s = at_s - shot.origin_s;
         let drawn = match (self.open.get_mut(&place), &shot.source) {
-            (Some(Open::Still(picture)), Source::Still { frame, camera, easing, amount, span_s, .. }) => {
+            (
+                Some(Open::Still(picture)),
+                Source::Still { frame, camera, easing, amount, span_s, .. },
+            ) => {
                 let progress = easing.at(own_s / span_s.max(INSTANT_S));
                 let (across, down) = (f64::from(picture.width()), f64::from(picture.height()));
                 let aspect = (f64::from(frame.0.max(1)), f64::from(frame.1.max(1)));
@@ -158,9 +164,9 @@ fn open(shot: &Shot, size: (u32, u32), bench: &dyn Workbench) -> Result<Open> {
         .map(|progress| View::of(camera, amount, progress, whole, aspect).size.0)
         .into_iter()
         .fold(f64::INFINITY, f64::min);
-    let spare = narrowest / f64::from(size.0) / MOST_DENSITY;
-    let still = spare > 1.0 && camera != Camera::Static;
-    if !still {
+    let most = if camera == Camera::Orbit { MOST_DENSITY_ASIDE } else { MOST_DENSITY };
+    let spare = narrowest / f64::from(size.0) / most;
+    if spare <= 1.0 || camera == Camera::Static {
         return Ok(Open::Still(Arc::new(picture)));
     }
     let side = |length: f64| (length / spare).round().max(1.0) as u32;
@@ -225,7 +231,9 @@ fn wipe(under: &mut Picture, over: &Picture, share: f64) {
         .collect();
     let stride = under.width() as usize * 4;
     let below = under.pixels.as_flat_samples_mut().samples;
-    for (below, above) in below.chunks_exact_mut(stride).zip(over.pixels.as_raw().chunks_exact(stride)) {
+    for (below, above) in
+        below.chunks_exact_mut(stride).zip(over.pixels.as_raw().chunks_exact(stride))
+    {
         let pairs = below.chunks_exact_mut(4).zip(above.chunks_exact(4));
         for ((under, over), share) in pairs.zip(&shares) {
             for (under, over) in under.iter_mut().zip(over) {
@@ -241,7 +249,9 @@ fn slide(under: &mut Picture, over: &Picture, share: f64) {
     let stride = under.width() as usize * 4;
     let pushed = (f64::from(under.width()) * share).round() as usize * 4;
     let below = under.pixels.as_flat_samples_mut().samples;
-    for (below, above) in below.chunks_exact_mut(stride).zip(over.pixels.as_raw().chunks_exact(stride)) {
+    for (below, above) in
+        below.chunks_exact_mut(stride).zip(over.pixels.as_raw().chunks_exact(stride))
+    {
         below.copy_within(pushed.., 0);
         let (_, fresh) = below.split_at_mut(stride - pushed);
         fresh.copy_from_slice(above.get(..pushed).unwrap_or_default());

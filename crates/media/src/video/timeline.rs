@@ -7,9 +7,7 @@
 //! Invariants of a timeline that was read or written here: even size, a frame rate from 1 to 120, a
 //! positive duration, finite times, at most [`MOST_SHOTS`] shots.
 
-use impasto_domain::{
-    AssetRef, Error, MediaFacts, Result, TIMELINE_MEDIA_TYPE, Workbench,
-};
+use impasto_domain::{AssetRef, Error, MediaFacts, Result, TIMELINE_MEDIA_TYPE, Workbench};
 use serde::{Deserialize, Serialize};
 
 use super::camera::{Camera, Easing};
@@ -223,11 +221,18 @@ impl Timeline {
             return Err(Error::invalid(message).hint("give an MP4 file"));
         }
         let video = match &asset.facts {
-            MediaFacts { width: Some(_), height: Some(_), fps: Some(_), duration_ms: Some(_), .. } => {
-                asset.clone()
-            }
+            MediaFacts {
+                width: Some(_),
+                height: Some(_),
+                fps: Some(_),
+                duration_ms: Some(_),
+                ..
+            } => asset.clone(),
             facts => AssetRef {
-                facts: MediaFacts { bytes: facts.bytes, ..super::clip::facts(&bench.read(asset)?)? },
+                facts: MediaFacts {
+                    bytes: facts.bytes,
+                    ..super::clip::facts(&bench.read(asset)?)?
+                },
                 ..asset.clone()
             },
         };
@@ -308,16 +313,22 @@ impl Timeline {
 
     /// Refuses what cannot be rendered.
     fn check(&self) -> Result<()> {
-        let wrong = |what: String| Err(Error::invalid(format!("the timeline is not usable: {what}")));
+        let wrong =
+            |what: String| Err(Error::invalid(format!("the timeline is not usable: {what}")));
         let Self { width, height, fps, duration_s, .. } = self;
-        if !(2..=8192).contains(width) || !(2..=8192).contains(height) || (width | height) & 1 == 1 {
-            return wrong(format!("its size is {width}×{height}; even sides from 2 to 8192 will do"));
+        if !(2..=8192).contains(width) || !(2..=8192).contains(height) || (width | height) & 1 == 1
+        {
+            return wrong(format!(
+                "its size is {width}×{height}; even sides from 2 to 8192 will do"
+            ));
         }
         if !(1.0..=120.0).contains(fps) {
             return wrong(format!("it has {fps} frames per second; 1 to 120 will do"));
         }
         if !(INSTANT_S..=MOST_SECONDS).contains(duration_s) {
-            return wrong(format!("it takes {duration_s} s; more than 0 and at most {MOST_SECONDS} s will do"));
+            return wrong(format!(
+                "it takes {duration_s} s; more than 0 and at most {MOST_SECONDS} s will do"
+            ));
         }
         let (shots, captions) = (self.shots.len(), self.captions.len());
         if shots > MOST_SHOTS || captions > MOST_CAPTIONS || self.sounds.len() > MOST_SHOTS {

@@ -11,15 +11,16 @@ use super::camera::View;
 use crate::Picture;
 
 /// Steps between two pixels in the table of weights.
-const PHASES: usize = 512;
+const PHASES: usize = 1 << PHASE_BITS;
+const PHASE_BITS: u32 = 10;
 
-/// The sum of four weights.
-const UNIT: i32 = 1 << 14;
+/// Fractional bits of places.
+const FIXED_BITS: u32 = 32;
 
 /// Turns views of pictures into frames. Keeps its scratch memory; one for each thread.
 pub(crate) struct Warp {
     resizer: fir::Resizer,
-    weights: Vec<[i32; 4]>,
+    weights: Vec<[f32; 4]>,
     /// The picture with the columns of the frame.
     columns: Vec<[u8; 4]>,
 }
@@ -45,9 +46,8 @@ impl Warp {
     fn straight(&mut self, picture: &Picture, view: &View, size: (u32, u32)) -> Result<Picture> {
         let failed = |error: String| Error::internal(format!("resampling failed: {error}"));
         let (width, height) = (picture.width(), picture.height());
-        let source =
-            ImageRef::new(width, height, picture.pixels.as_raw(), fir::PixelType::U8x4)
-                .map_err(|error| failed(error.to_string()))?;
+        let source = ImageRef::new(width, height, picture.pixels.as_raw(), fir::PixelType::U8x4)
+            .map_err(|error| failed(error.to_string()))?;
         let mut target = Image::new(size.0, size.1, fir::PixelType::U8x4);
         // The view may stick out of the picture by a rounding error.
         let span = |center: f64, size: f64, whole: u32| {
@@ -77,53 +77,62 @@ impl Warp {
             .map(|x| view.column((f64::from(x) + 0.5) / f64::from(width) - 0.5, whole))
             .collect();
         let taps: Vec<Taps> =
-            places.iter().map(|(x, _)| self.taps(x - 0.5, source.width)).collect();
+            places.iter().map(|(x, _)| self.taps(fixed(x - 0.5), source.width)).collect();
         self.columns.clear();
         for y in 0..source.height {
             let row = source.row(y);
             self.columns.extend(taps.iter().map(|taps| taps.blend(|place| row[place])));
         }
+        // The place in a column grows evenly from row to row.
         let step = view.size.1 / f64::from(height);
-        let middle = f64::from(height) / 2.0;
+        let above = 0.5 - f64::from(height) / 2.0;
+        let lines: Vec<(i64, i64)> = places
+            .iter()
+            .map(|(_, tall)| (fixed(view.center.1 + above * step * tall - 0.5), fixed(step * tall)))
+            .collect();
         let across = width as usize;
         let mut frame = Picture::filled(width, height, [0, 0, 0, 255]);
-        let columns = &self.columns;
-        for (y, row) in frame.pixels.as_flat_samples_mut().samples.chunks_exact_mut(across * 4).enumerate()
-        {
-            let down = (y as f64 + 0.5 - middle) * step;
-            for (x, (pixel, (_, tall))) in row.chunks_exact_mut(4).zip(&places).enumerate() {
-                let taps = self.taps(view.center.1 + down * tall - 0.5, source.height);
-                pixel.copy_from_slice(&taps.blend(|place| columns[place * across + x]));
+        let rows = frame.pixels.as_flat_samples_mut().samples.chunks_exact_mut(across * 4);
+        for (y, row) in rows.enumerate() {
+            for (x, (pixel, (start, step))) in row.chunks_exact_mut(4).zip(&lines).enumerate() {
+                let taps = self.taps(start + y as i64 * step, source.height);
+                pixel.copy_from_slice(&taps.blend(|place| self.columns[place * across + x]));
             }
         }
         frame
     }
 
-    fn taps(&self, at: f64, count: usize) -> Taps {
-        let fine = (at * PHASES as f64).round() as i64;
-        let (first, phase) = (fine.div_euclid(PHASES as i64) - 1, fine.rem_euclid(PHASES as i64));
-        let last = count as i64 - 1;
+    #[inline]
+    fn taps(&self, at: i64, count: usize) -> Taps {
+        let at = at + (1 << (FIXED_BITS - PHASE_BITS - 1));
+        let phase = (at >> (FIXED_BITS - PHASE_BITS)) & (PHASES as i64 - 1);
+        let (first, last) = ((at >> FIXED_BITS) - 1, count as i64 - 1);
         let places = [0, 1, 2, 3].map(|tap| (first + tap).clamp(0, last) as usize);
         Taps { places, weights: self.weights[phase as usize] }
     }
 }
 
+/// A place in pixels as a number of [`FIXED_BITS`] fractional bits.
+fn fixed(place: f64) -> i64 {
+    (place * (1_i64 << FIXED_BITS) as f64).round() as i64
+}
+
 /// Four neighbours and how much each counts.
 struct Taps {
     places: [usize; 4],
-    weights: [i32; 4],
+    weights: [f32; 4],
 }
 
 impl Taps {
     #[inline]
     fn blend(&self, pixel: impl Fn(usize) -> [u8; 4]) -> [u8; 4] {
-        let mut sums = [UNIT / 2; 4];
+        let mut sums = [0.5_f32; 4];
         for (place, weight) in self.places.into_iter().zip(self.weights) {
             for (sum, value) in sums.iter_mut().zip(pixel(place)) {
-                *sum += i32::from(value) * weight;
+                *sum += f32::from(value) * weight;
             }
         }
-        sums.map(|sum| (sum / UNIT).clamp(0, 255) as u8)
+        sums.map(|sum| sum as u8)
     }
 }
 
@@ -145,20 +154,15 @@ impl<'a> Rows<'a> {
 }
 
 /// Catmull-Rom weights of the four neighbours, for each phase.
-fn table() -> Vec<[i32; 4]> {
+fn table() -> Vec<[f32; 4]> {
     let weights = |phase: usize| {
-        let t = phase as f64 / PHASES as f64;
-        let exact = [
+        let t = phase as f32 / PHASES as f32;
+        [
             t * (-0.5 + t * (1.0 - 0.5 * t)),
             1.0 + t * t * (1.5 * t - 2.5),
             t * (0.5 + t * (2.0 - 1.5 * t)),
             t * t * (0.5 * t - 0.5),
-        ];
-        let mut whole = exact.map(|weight| (weight * f64::from(UNIT)).round() as i32);
-        // The rounding goes to the nearer pixel, so that a flat picture stays flat.
-        let rest = UNIT - whole.iter().sum::<i32>();
-        whole[if t < 0.5 { 1 } else { 2 }] += rest;
-        whole
+        ]
     };
     (0..PHASES).map(weights).collect()
 }

@@ -90,10 +90,13 @@ pub(crate) fn to_picture(frame: &YuvFrame) -> Picture {
         return picture;
     }
     let mut blended = [vec![0; chroma_width], vec![0; chroma_width]];
-    for (y, row) in picture.pixels.as_flat_samples_mut().samples.chunks_exact_mut(width * 4).enumerate() {
+    for (y, row) in
+        picture.pixels.as_flat_samples_mut().samples.chunks_exact_mut(width * 4).enumerate()
+    {
         // The nearer chroma row counts three times, the farther one once.
         let near = (y / 2).min(chroma_height - 1);
-        let far = if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(chroma_height - 1) };
+        let far =
+            if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(chroma_height - 1) };
         for (plane, blended) in [&frame.u, &frame.v].into_iter().zip(&mut blended) {
             let (near, far) = (&plane[near * chroma_width..], &plane[far * chroma_width..]);
             for (out, (near, far)) in blended.iter_mut().zip(near.iter().zip(far)) {
@@ -105,7 +108,8 @@ pub(crate) fn to_picture(frame: &YuvFrame) -> Picture {
             let near = (x / 2).min(chroma_width - 1);
             let far =
                 if x % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(chroma_width - 1) };
-            let [u, v] = [&blended[0], &blended[1]].map(|row| 3 * row[near] + row[far] - (128 << 4));
+            let [u, v] =
+                [&blended[0], &blended[1]].map(|row| 3 * row[near] + row[far] - (128 << 4));
             pixel[..3].copy_from_slice(&color(i32::from(*luma) - 16, u, v));
         }
     }
@@ -130,7 +134,9 @@ mod tests {
 
     #[test]
     fn colours_survive_the_trip() {
-        for color in [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [90, 140, 60]] {
+        for color in
+            [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [90, 140, 60]]
+        {
             let [red, green, blue] = color;
             let picture = Picture::filled(7, 5, [red, green, blue, 255]);
             let frame = from_picture(&picture);

@@ -24,7 +24,10 @@ mod tests {
     use super::*;
 
     fn video(frames: usize) -> VideoTrack {
-        let packet = |place: usize| Packet { bytes: vec![place as u8; 10 + place % 7], key: place.is_multiple_of(5) };
+        let packet = |place: usize| Packet {
+            bytes: vec![place as u8; 10 + place % 7],
+            key: place.is_multiple_of(5),
+        };
         VideoTrack {
             width: 64,
             height: 48,
@@ -78,7 +81,12 @@ mod tests {
                 broken[place] = value;
                 if let Ok(movie) = Movie::parse(&broken) {
                     for track in movie.video.iter().chain(&movie.audio) {
-                        assert!(track.samples.iter().all(|sample| sample.bytes(&broken).len() <= broken.len()));
+                        assert!(
+                            track
+                                .samples
+                                .iter()
+                                .all(|sample| sample.bytes(&broken).len() <= broken.len())
+                        );
                     }
                 }
             }

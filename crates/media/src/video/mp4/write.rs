@@ -56,8 +56,10 @@ pub(crate) fn write(video: &VideoTrack, audio: Option<&AudioTrack>) -> Result<Ve
     let head = file_type.len() + movie(video, audio, &plan, 0).len() + 8;
     let total = head as u64 + plan.bytes;
     if total > u64::from(u32::MAX) {
-        return Err(Error::invalid(format!("the video would have {total} bytes; the most is 4 GiB"))
-            .hint("render it in parts, or at a smaller size"));
+        return Err(Error::invalid(format!(
+            "the video would have {total} bytes; the most is 4 GiB"
+        ))
+        .hint("render it in parts, or at a smaller size"));
     }
     let mut file = Vec::with_capacity(total as usize);
     file.extend(file_type);
@@ -240,9 +242,7 @@ fn layout(sizes: &[usize], ticks: u32, plan: &Plan, is_video: bool, base: u64) -
         let counts: Vec<u32> = chunks().map(|chunk| (chunk.last - chunk.first) as u32).collect();
         let changes: Vec<(u32, u32)> = (1..)
             .zip(&counts)
-            .filter(|(place, count)| {
-                *place == 1 || counts.get(*place as usize - 2) != Some(*count)
-            })
+            .filter(|(place, count)| *place == 1 || counts.get(*place as usize - 2) != Some(*count))
             .map(|(place, count)| (place, *count))
             .collect();
         put32(b, changes.len() as u32);
