@@ -78,6 +78,8 @@ pub(crate) struct Assumed {
     megapixels: Count,
     seconds: Count,
     thousands: Count,
+    /// Whether the task's `scale` says how many times larger the picture comes out.
+    enlarges: bool,
 }
 
 impl Assumed {
@@ -100,7 +102,9 @@ impl Assumed {
         });
         let longest = field("text").or_else(|| field("prompt")).and_then(|field| field.max_chars);
         let thousands = Count::about(0.2, None, longest.map(|most| most as f64 / 1000.0));
-        Self { images, megapixels, seconds, thousands }
+        // Where it can be less than one, it says something else: the size of a part, say.
+        let enlarges = field("scale").and_then(|field| field.min).is_some_and(|least| least >= 1.0);
+        Self { images, megapixels, seconds, thousands, enlarges }
     }
 
     /// Sets the usual number of a unit, and the most if `most` says one.
@@ -132,7 +136,9 @@ impl Assumed {
             Unit::Image => self.images(input),
             Unit::Megapixel => {
                 let images = self.images(input);
-                let one = megapixels(input).map_or(self.megapixels, Count::exactly).each(round);
+                let one = megapixels(input, self.enlarges)
+                    .map_or(self.megapixels, Count::exactly)
+                    .each(round);
                 let times = |a: u64, b: u64| a.saturating_mul(b) / ONE;
                 let high = images.high.zip(one.high).map(|(a, b)| times(a, b));
                 Count {
@@ -165,14 +171,14 @@ fn number(input: &Values, name: &str) -> Option<f64> {
 }
 
 /// The size of one picture that comes out: as asked for, or as the picture that goes in has it.
-fn megapixels(input: &Values) -> Option<u64> {
+fn megapixels(input: &Values, enlarges: bool) -> Option<u64> {
     let (width, height) = (number(input, "width"), number(input, "height"));
     let pixels = match (width, height, given_size(input)) {
         (Some(width), Some(height), _) => width * height,
         (Some(width), None, Some((w, h))) if w > 0.0 => width * width * h / w,
         (None, Some(height), Some((w, h))) if h > 0.0 => height * height * w / h,
         (None, None, Some((w, h))) => {
-            let scale = number(input, "scale").unwrap_or(1.0);
+            let scale = number(input, "scale").filter(|_| enlarges).unwrap_or(1.0);
             w * h * scale * scale
         }
         _ => return None,

@@ -38,6 +38,10 @@ max = 15
 type = "text"
 default = "720p"
 values = ["720p", "1080p", "4k"]
+[input.scale]
+type = "number"
+min = 1
+max = 8
 [input.sound]
 type = "boolean"
 [output.image]

@@ -1,1 +1,37 @@
 //! Use cases: submit, plan, run, resume, cancel. Owns the in-process runner.
+//!
+//! An [`Engine`] is put together from [`Parts`] (stores, drivers, catalogue, clock) and hands out
+//! runs. Each run is a task that folds events: an event is applied, what it asks for is decided,
+//! everything is committed in one transaction, and only then is a driver touched.
+//!
+//! Invariants
+//! - No attempt is started whose `AttemptStarted` is not committed.
+//! - The state of a run changes through [`impasto_workflow::apply`] alone.
+//! - A run is worked on by one process at a time; a lease and its epoch see to it.
+//! - The engine knows neither SQL nor HTTP nor any tool: stores and drivers are ports.
+
+mod attempt;
+mod bench;
+mod driver;
+mod engine;
+mod identity;
+mod operations;
+mod options;
+mod parts;
+mod planning;
+mod prepare;
+mod report;
+mod request;
+mod runner;
+mod updates;
+
+pub use bench::ProgressFn;
+pub use driver::{Driver, Ended, Failure, Found, Job, Polled, Slot, StartCall, Started};
+pub use engine::{Engine, RunHandle};
+pub use operations::{Fault, FaultHook, OperationsDriver};
+pub use options::EngineOptions;
+pub use parts::{Clock, Importer, NoImporter, Parts, Render, SystemClock};
+pub use planning::{PlanReport, PlannedStep};
+pub use report::{RunReport, StepReport, Totals};
+pub use request::{Request, Source};
+pub use updates::{Update, UpdateKind, Updates};

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use impasto_domain::{AssetRef, Bench, MediaFacts, Value, Values, Workbench};
+use impasto_domain::{AssetRef, Bench, MediaFacts, Value, Workbench};
 use serde_json::Value as Json;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,8 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             std::fs::write(Path::new(folder).join(file), bench.read(asset)?)?;
         }
     }
-    let plain: Values = output;
-    std::fs::write(Path::new(folder).join("output.json"), serde_json::to_vec_pretty(&plain)?)?;
+    std::fs::write(Path::new(folder).join("output.json"), serde_json::to_vec_pretty(&output)?)?;
     Ok(())
 }
 

@@ -1,15 +1,19 @@
 //! The built-in tools: image, audio, video, with limits before decoding.
 //!
 //! [`Picture`] and [`Sound`] are what the tools work on in memory; [`operations`] lists the tools by
-//! the endpoint under which the catalogue names them.
+//! the endpoint under which the catalogue names them. Foreign files come in through [`sandbox`] only:
+//! whatever the tools read was written by Impasto.
 
 mod arguments;
 mod audio;
 pub mod color;
 mod encode;
+pub mod limits;
 mod picture;
 mod plane;
 mod resize;
+pub mod sandbox;
+pub mod sniff;
 mod sound;
 mod still;
 pub mod text;

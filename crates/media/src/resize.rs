@@ -80,7 +80,10 @@ impl Picture {
             };
             [byte(red), byte(green), byte(blue), ((alpha + 128) / 257) as u8]
         };
-        let flat: Vec<u8> = target.pixels().iter().flat_map(straight).collect();
+        let mut flat = vec![0; width as usize * height as usize * 4];
+        for (bytes, pixel) in flat.chunks_exact_mut(4).zip(target.pixels()) {
+            bytes.copy_from_slice(&straight(pixel));
+        }
         let pixels = image::RgbaImage::from_raw(width, height, flat);
         pixels.map(|pixels| Self { pixels }).ok_or_else(|| Error::internal("resizing lost pixels"))
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 
 use crate::{
-    Batch, BlobStore, LedgerEntry, LedgerKind, NewRun, OutputEntry, RunFilter, RunStatus, RunStore,
-    StoredEvent,
+    Batch, BlobStore, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, RunFilter, RunStatus,
+    RunStore, StoredEvent,
 };
 
 /// Opens the same store once more, as another process would.
@@ -174,7 +174,7 @@ async fn leases_are_exclusive(open: Open<'_>) -> Result<()> {
         )?;
     }
     drop(lease);
-    let shown = second.load(tenant(), run.id.clone(), 0).await?.record.status;
+    let shown = status_soon(&*second, &run.id, RunStatus::Interrupted).await?;
     ensure(
         shown == RunStatus::Interrupted,
         "a running run that nobody holds shows as interrupted",
@@ -193,6 +193,11 @@ async fn leases_are_exclusive(open: Open<'_>) -> Result<()> {
         "an old lease does not free a newer one",
     )?;
     drop(third);
+    let shown = status_soon(&*second, &run.id, RunStatus::Interrupted).await?;
+    ensure(
+        shown == RunStatus::Interrupted,
+        "a running run that nobody holds shows as interrupted",
+    )?;
     let absent = first.acquire(tenant(), RunId::new("conformance-absent")).await.err();
     ensure(kind(absent.as_ref()) == Some(ErrorKind::NotFound), "an unknown run cannot be taken")
 }
@@ -203,7 +208,7 @@ async fn old_epochs_are_fenced(open: Open<'_>) -> Result<()> {
     let old = first.create(run.clone()).await?;
     let old_epoch = old.epoch;
     drop(old);
-    let new = second.acquire(tenant(), run.id.clone()).await?;
+    let new = acquire_soon(&*second, &run.id).await?;
     let mut late = Batch::new(run.id.clone(), old_epoch, 1);
     late.events = vec![event(1)];
     let error = first.commit(late).await.err();
@@ -215,7 +220,34 @@ async fn old_epochs_are_fenced(open: Open<'_>) -> Result<()> {
     drop(first);
     let third = open();
     drop((new, second));
-    third.acquire(tenant(), run.id).await.map(drop)
+    acquire_soon(&*third, &run.id).await.map(drop)
+}
+
+/// A lease is given back soon after it was dropped, not at once.
+const PATIENCE: usize = 2_000;
+
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(1));
+}
+
+async fn acquire_soon(store: &dyn RunStore, run: &RunId) -> Result<Lease> {
+    for _ in 1..PATIENCE {
+        match store.acquire(tenant(), run.clone()).await {
+            Err(error) if error.kind == ErrorKind::Conflict => pause(),
+            answer => return answer,
+        }
+    }
+    store.acquire(tenant(), run.clone()).await
+}
+
+async fn status_soon(store: &dyn RunStore, run: &RunId, wanted: RunStatus) -> Result<RunStatus> {
+    for _ in 1..PATIENCE {
+        if store.load(tenant(), run.clone(), 0).await?.record.status == wanted {
+            return Ok(wanted);
+        }
+        pause();
+    }
+    Ok(store.load(tenant(), run.clone(), 0).await?.record.status)
 }
 
 async fn tenants_see_nothing_of_each_other(open: Open<'_>) -> Result<()> {
@@ -257,6 +289,7 @@ async fn cancel_marks_reach_the_owner(open: Open<'_>) -> Result<()> {
     ensure(owner.cancel_requests().await?.contains(&run.id), "the owner learns it when it asks")?;
     ensure(!other.cancel_requests().await?.contains(&run.id), "only the owner is told")?;
     drop(lease);
+    status_soon(&*other, &run.id, RunStatus::Interrupted).await?;
     ensure(!other.request_cancel(tenant(), run.id).await?, "a run that nobody holds has no owner")
 }
 
@@ -283,7 +316,8 @@ async fn lists_newest_first(open: Open<'_>) -> Result<()> {
     ensure(ids(prefixed("", 2)).await? == ["cx", "c_"], "no more than the limit")?;
     ensure(ids(prefixed("c_", 10)).await? == ["c_"], "a prefix is taken literally")?;
     ensure(ids(prefixed("%", 10)).await?.is_empty(), "a prefix has no wildcards")?;
-    leases.remove(0);
+    let first = leases.remove(0).run.clone();
+    status_soon(&*store, &first, RunStatus::Interrupted).await?;
     let stopped = RunFilter { statuses: vec![RunStatus::Interrupted], ..prefixed("", 10) };
     ensure(ids(stopped).await? == ["a"], "runs can be listed by where they stand")?;
     let running = RunFilter { statuses: vec![RunStatus::Running], ..prefixed("", 10) };

@@ -4,13 +4,17 @@
 //! sketches by rule, not by learning, and say so in the catalogue.
 
 mod backdrop;
+mod clip;
 mod color;
+mod filter;
 mod glb;
 mod material;
 mod mesh;
+mod music;
 mod noise;
 mod operations;
 mod render;
+mod reverb;
 mod scene;
 mod shape;
 mod subject;
@@ -18,7 +22,8 @@ mod vector;
 mod world;
 
 pub use scene::{
-    Camera, Finish, Gobo, Light, Make, Mood, Place, Prop, Scene, Subject, SubjectKind, Substance, Surface, SurfaceForm,
+    Camera, Finish, Gobo, Light, Make, Mood, Place, Prop, Scene, Subject, SubjectKind, Substance,
+    Surface, SurfaceForm,
 };
 pub use vector::{V3, v3};
 
@@ -26,5 +31,5 @@ use impasto_domain::Operation;
 
 /// Every offline model, by the endpoint under which the catalogue names it.
 pub fn operations() -> Vec<Operation> {
-    operations::OPERATIONS.to_vec()
+    [operations::OPERATIONS, music::OPERATIONS].concat()
 }

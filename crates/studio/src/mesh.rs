@@ -169,7 +169,10 @@ impl Grid {
             for y in 0..ny - 1 {
                 for x in 0..nx - 1 {
                     let Some((place, slope)) = self.crossing(x, y, z) else { continue };
-                    let (place, normal) = settled(body, place, slope, self.cell);
+                    let (place, normal) = {
+                        let corner = self.low + v3(x as f32, y as f32, z as f32) * self.cell;
+                        settled(body, (place, slope), (corner, self.cell))
+                    };
                     let kind = body.material_index(place).unwrap_or(0);
                     let color = body
                         .materials
@@ -249,13 +252,15 @@ impl Grid {
 
 /// A point near the skin moved onto it, and the normal there. `slope` is the way out as the grid
 /// sees it; where the skin itself does not agree the grid is too coarse for it, and is left alone.
-fn settled(body: &Body, mut place: V3, slope: V3, cell: f32) -> (V3, V3) {
+fn settled(body: &Body, (mut place, slope): (V3, V3), (corner, cell): (V3, f32)) -> (V3, V3) {
     let mut normal = body.normal(place, 0.25 * cell);
     for _ in 0..2 {
         if normal.dot(slope) < 0.5 {
             return (place, slope);
         }
-        place = place - normal * body.distance(place).clamp(-0.3 * cell, 0.3 * cell);
+        // It stays in its own cell, or triangles would fold over each other.
+        let moved = place - normal * body.distance(place).clamp(-0.5 * cell, 0.5 * cell);
+        place = moved.max(corner).min(corner + V3::all(cell));
         normal = body.normal(place, 0.25 * cell);
     }
     (place, normal)

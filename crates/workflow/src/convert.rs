@@ -79,7 +79,9 @@ fn read(value: &Jinja, depth: usize, parts: &mut usize) -> Result<Value, String>
         return Err("the expression gives too much data".into());
     }
     Ok(match value.kind() {
-        ValueKind::Undefined => return Err("the expression gives something that is not there".into()),
+        ValueKind::Undefined => {
+            return Err("the expression gives something that is not there".into());
+        }
         ValueKind::None => Value::Null,
         ValueKind::Bool => Value::Boolean(value.is_true()),
         ValueKind::Number => number(value)?,

@@ -1,10 +1,14 @@
 //! Workflows: parse, type-check, plan, and the pure state machine of a run.
 
+mod attempts;
+mod choose;
 mod convert;
 mod event;
+mod fold;
 mod instance;
 mod machine;
 mod plan;
+mod program;
 mod reference;
 mod source;
 mod suggest;

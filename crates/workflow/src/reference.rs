@@ -127,12 +127,17 @@ fn meaning(found: &Found) -> Result<Option<Reference>, Problem> {
     }
     if !ROOTS.contains(&name) {
         let hint = crate::suggest::hint(name, ROOTS);
-        return Err(Problem::new(found.place.clone(), format!("there is no `{name}` here")).hint(hint));
+        return Err(
+            Problem::new(found.place.clone(), format!("there is no `{name}` here")).hint(hint)
+        );
     }
     let key = |at: usize, what: &str| match found.accesses.get(at) {
         Some((Access::Key(key), place)) => Ok((key.clone(), place.clone())),
         _ => Err(Problem::new(found.place.start..found.end, format!("`{what}` is missing here"))
-            .hint(format!("write `{name}.NAME`{}", if name == "steps" { " and `.OUTPUT`" } else { "" }))),
+            .hint(format!(
+                "write `{name}.NAME`{}",
+                if name == "steps" { " and `.OUTPUT`" } else { "" }
+            ))),
     };
     let (root, used, name_place, output_place) = match name {
         "inputs" => {
@@ -199,7 +204,8 @@ impl Scanner<'_> {
                     self.before = Before::Other;
                 }
                 '0'..='9' => {
-                    self.at += run(self.rest(), |c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+                    self.at +=
+                        run(self.rest(), |c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
                     self.before = Before::Other;
                 }
                 c if c.is_ascii_alphabetic() || c == '_' => {
@@ -339,7 +345,10 @@ mod tests {
         check("steps.a.b[0].c + 1", &["steps.a.b[0].c"]);
         check("steps['render:x']['video']", &["steps['render:x']['video']"]);
         check("'inputs.a' ~ item.x | default(value=index)", &["item.x", "index"]);
-        check("steps.a.b if inputs.c is not none else [1, vary.s]", &["steps.a.b", "inputs.c", "vary.s"]);
+        check(
+            "steps.a.b if inputs.c is not none else [1, vary.s]",
+            &["steps.a.b", "inputs.c", "vary.s"],
+        );
         check("steps.a.list[index].x", &["steps.a.list", "index"]);
         check("range(3) | map('abs') | list", &[]);
         check("{'item': inputs . a}", &["inputs . a"]);
@@ -347,9 +356,12 @@ mod tests {
 
     #[test]
     fn knows_a_lone_reference() {
-        for (expression, lone) in
-            [(" steps.a.b[0] ", true), ("(item)", false), ("item | list", false), ("item.f()", false)]
-        {
+        for (expression, lone) in [
+            (" steps.a.b[0] ", true),
+            ("(item)", false),
+            ("item | list", false),
+            ("item.f()", false),
+        ] {
             assert_eq!(scan(expression).unwrap().lone, lone, "{expression}");
         }
     }

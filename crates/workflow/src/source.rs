@@ -86,10 +86,8 @@ impl Node {
 /// The tree of `source`, or what is wrong with it.
 pub(crate) fn parse(source: &str) -> Result<Node, Vec<Diagnostic>> {
     if source.len() > MAX_SOURCE_BYTES {
-        let message = format!(
-            "the file has {} bytes, the most is {MAX_SOURCE_BYTES}",
-            source.len()
-        );
+        let message =
+            format!("the file has {} bytes, the most is {MAX_SOURCE_BYTES}", source.len());
         return Err(vec![Diagnostic::error(0..0, message)]);
     }
     let mut reader = Reader::new(source);
@@ -133,7 +131,8 @@ impl<'s> Reader<'s> {
     }
 
     fn byte(&self, character: usize) -> usize {
-        let found = if self.bytes.is_empty() { Some(&character) } else { self.bytes.get(character) };
+        let found =
+            if self.bytes.is_empty() { Some(&character) } else { self.bytes.get(character) };
         found.copied().unwrap_or(self.source.len()).min(self.source.len())
     }
 
@@ -324,8 +323,11 @@ fn plain(text: &str) -> Option<Value> {
     }
     let signs = text.len() - digits.len();
     let numeric = digits.starts_with(|first: char| first.is_ascii_digit())
-        || digits.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let allowed = digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+        || digits
+            .strip_prefix('.')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let allowed =
+        digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
     if signs > 1 || !numeric || !allowed {
         return Some(Value::from(text));
     }

@@ -169,7 +169,9 @@ impl Template {
     /// The reference, if it is one alone.
     pub(crate) fn lone(&self) -> Option<&Reference> {
         match self {
-            Self::Expression(expression) if expression.code.is_none() => expression.references.first(),
+            Self::Expression(expression) if expression.code.is_none() => {
+                expression.references.first()
+            }
             _ => None,
         }
     }
@@ -183,7 +185,9 @@ fn render(segments: &[Segment], scope: &dyn Scope) -> Result<String, String> {
             Segment::Expression(expression) => match expression.evaluate(scope)? {
                 Value::Null => {}
                 Value::Text(part) => text.push_str(&part),
-                Value::Asset(asset) => return Err(format!("a {} cannot be part of a text", asset.kind())),
+                Value::Asset(asset) => {
+                    return Err(format!("a {} cannot be part of a text", asset.kind()));
+                }
                 other => text.push_str(&to_jinja(&other).to_string()),
             },
         }
@@ -216,7 +220,8 @@ impl Expression {
             wrong
                 .map(|(name, place)| {
                     let message = format!("there is no {what} `{name}`");
-                    Problem::new(place.clone(), message).hint(suggest::hint(name, known.iter().copied()))
+                    Problem::new(place.clone(), message)
+                        .hint(suggest::hint(name, known.iter().copied()))
                 })
                 .collect::<Vec<_>>()
         };
@@ -283,16 +288,19 @@ fn follow(reference: &Reference, scope: &dyn Scope) -> Result<Value, String> {
     let mut held: &Value = &value;
     for (at, access) in reference.trail.iter().enumerate() {
         held = match (access, held) {
-            (Access::Place(place), Value::List(items)) => items
-                .get(*place)
-                .ok_or_else(|| format!("[{place}] is beyond the end of a list of {}", items.len()))?,
+            (Access::Place(place), Value::List(items)) => items.get(*place).ok_or_else(|| {
+                format!("[{place}] is beyond the end of a list of {}", items.len())
+            })?,
             (Access::Key(key), Value::Map(entries)) => entries.get(key).ok_or_else(|| {
                 let known = entries.keys().map(String::as_str);
                 format!("there is no `{key}`; {}", suggest::hint(key, known))
             })?,
             (Access::Key(key), Value::Asset(asset)) if at + 1 == reference.trail.len() => {
                 return asset_fact(asset, key).ok_or_else(|| {
-                    format!("an asset has no `{key}`; {}", suggest::hint(key, ASSET_FACTS.iter().copied()))
+                    format!(
+                        "an asset has no `{key}`; {}",
+                        suggest::hint(key, ASSET_FACTS.iter().copied())
+                    )
                 });
             }
             (Access::Place(place), other) => {

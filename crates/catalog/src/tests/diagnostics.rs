@@ -87,14 +87,14 @@ promt = "text"
        |
     18 | unsupported = ["seed"]
        |                ^^^^^^
-       = help: there are duration, height, num_images, prompt, resolution, sound, width
+       = help: there are duration, height, num_images, prompt, resolution, scale, sound, width
 
     error: the task `draw` has no input `colour`
       --> models/acme/pencil.toml:19:16
        |
     19 | [offers.params.colour]
        |                ^^^^^^
-       = help: there are duration, height, num_images, prompt, resolution, sound, width
+       = help: there are duration, height, num_images, prompt, resolution, scale, sound, width
 
     error: the task `draw` has no input `promt`
       --> models/acme/pencil.toml:22:1
@@ -305,15 +305,15 @@ fn a_default_must_be_of_its_type_and_within_its_limits() {
        |           ^^^
 
     error: 'bool' is not a type; there are text, prompt, integer, number, boolean, image, video, audio, mesh, world, file, json and list<…>
-      --> tasks/draw.toml:32:8
+      --> tasks/draw.toml:36:8
        |
-    32 | type = "bool"
+    36 | type = "bool"
        |        ^^^^^^
 
     error: an input has no key `maximum`
-      --> tasks/draw.toml:33:1
+      --> tasks/draw.toml:37:1
        |
-    33 | maximum = 3
+    37 | maximum = 3
        | ^^^^^^^
        = help: there are default, description, max, max_chars, min, required, type, unit, values
     "#);

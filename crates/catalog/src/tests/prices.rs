@@ -3,8 +3,8 @@
 use impasto_domain::{AssetRef, Digest, MediaFacts, Money, Values};
 use proptest::prelude::*;
 
-use super::one;
-use crate::Offer;
+use super::{TASK, one, pencil, with};
+use crate::{Catalog, Offer};
 
 fn offer(lines: &str) -> Offer {
     let price =
@@ -34,6 +34,8 @@ fn each_unit_counts_what_it_says() {
         r#"{"prompt": "twelve chars"}"#,
         [600; 3],
     );
+    // A line is rounded up to a whole millionth of a dollar, once.
+    check(r#"{ per = "second", usd = 0.000001 }"#, r#"{"duration": 1.5}"#, [2; 3]);
     let square = r#"{"num_images": 2, "width": 1024, "height": 1024}"#;
     check(r#"{ per = "megapixel", usd = 0.025 }"#, square, [50_000; 3]);
     // 1.5 megapixels each, charged as 2.
@@ -102,6 +104,19 @@ fn media_that_go_in_are_measured() {
     assert_eq!(cost(megapixel, "{}"), 2_000_000);
     assert_eq!(cost(megapixel, r#"{"scale": 2}"#), 8_000_000);
     assert_eq!(cost(megapixel, r#"{"width": 1024, "scale": 2}"#), 500_000);
+    // A scale that may be less than one does not enlarge the picture: it is about a part of it.
+    let task = TASK.replace("min = 1\nmax = 8", "min = 0.1\nmax = 8");
+    let model = pencil(&format!(
+        "price = {{ as_of = \"2026-11-01\", source = \"page\", lines = [{megapixel}] }}"
+    ));
+    let model =
+        model.replace("task = ", "assume = { megapixel = { usual = 1, most = 4 } }\ntask = ");
+    let files = [("tasks/draw.toml", task.as_str()), ("models/acme/pencil.toml", &model)];
+    let (catalog, _) = Catalog::load(&with(&files)).unwrap();
+    let mut input = values(r#"{"scale": 0.5}"#);
+    input.insert("image".to_owned(), clip.clone().into());
+    let price = &catalog.offers[&"pencil@paper/draw".into()].price;
+    assert_eq!(price.estimate(&input), Money::micros(2_000_000));
 }
 
 fn line() -> impl Strategy<Value = String> {

@@ -122,6 +122,19 @@ fn a_provider_that_fails_ranks_behind_and_a_busy_one_is_slower() {
 }
 
 #[test]
+fn of_two_tiers_equally_far_the_higher_comes_first() {
+    let catalog = load(files(&entries())).unwrap();
+    let task = &catalog.tasks[&"draw".into()];
+    let policy =
+        Policy { tier: Some(Tier::Standard), max_cost: Some(Money::ZERO), ..Policy::default() };
+    let request = RouteRequest { task, input: &Values::new(), policy: &policy };
+    let decision = decide(&request, &catalog, &Health::default());
+    let order: Vec<&str> = decision.ranked.iter().map(|c| c.model.as_str()).collect();
+    assert_eq!(order[..2], ["m4", "m3"], "{}", explain(&decision));
+    assert!(decision.ranked[0].reason.contains("but above it"), "{}", decision.ranked[0].reason);
+}
+
+#[test]
 fn nothing_to_choose_from_is_said() {
     let down = ProviderHealth { reachable: false, ..ProviderHealth::default() };
     let providers = [("p0".into(), down), ("p1".into(), down)].into();

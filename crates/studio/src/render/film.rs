@@ -147,6 +147,8 @@ impl Film {
                 let tone = finish(lit * (exposure * fall), scene);
                 let speck =
                     grain * (speckle(column, row, scene.seed) * (1.0 - 0.6 * tone.luminance()));
+                let painted = scene.finish == Finish::Watercolour;
+                let tone = if painted { on_paper(tone, (u, v), scene.seed as u32) } else { tone };
                 *pixel = bytes_of(tone + V3::all(speck));
             }
         })?;
@@ -217,6 +219,18 @@ impl Film {
 fn speckle(column: usize, row: usize, seed: u64) -> f32 {
     let (x, y, seed) = (column as i32, row as i32, seed as u32 ^ 0x51ed_270b);
     lattice_unit(x, y, seed) + lattice_unit(y, x, seed.wrapping_add(1)) - 1.0
+}
+
+/// A wash of colour on white paper, which shows through and stays bare at its edges.
+fn on_paper(tone: V3, (u, v): (f32, f32), seed: u32) -> V3 {
+    let edge = u.min(1.0 - u).min(v).min(1.0 - v);
+    let ragged = 0.05 * fractal(u * 7.0, v * 7.0, 5, 0.0, seed + 21);
+    let wet = smooth(0.015, 0.055, edge + ragged);
+    // Paint gathers where a wash ends.
+    let rim = smooth(0.03, 0.05, edge + ragged) * smooth(0.085, 0.055, edge + ragged);
+    let paper = v3(0.965, 0.955, 0.93);
+    let wash = paper.mix(saturate(tone, 1.25), 0.80 + 0.12 * rim);
+    paper.mix(wash, wet)
 }
 
 fn bytes_of(tone: V3) -> [u8; 4] {

@@ -265,7 +265,9 @@ fn surface_of(text: &Text, place: Place, empty: bool, palette: &[V3]) -> Surface
     let after_on = [" on ", " upon ", " over ", " in "]
         .iter()
         .find_map(|word| text.subject.find(word).map(|at| &text.subject[at + word.len() - 1..]));
-    let scope = if empty { Some(text.subject.as_str()) } else { after_on };
+    let staged = first(&text.subject, words::FORMS, |row| row.0).is_some();
+    let whole = empty || after_on.is_none() && staged;
+    let scope = if whole { Some(text.subject.as_str()) } else { after_on };
     let named =
         scope.and_then(|scope| first(scope, words::SUBSTANCES, |row| row.0)).map(|(_, row)| row.1);
     let form =
@@ -432,7 +434,7 @@ fn camera_of(text: &Text, empty: bool, form: SurfaceForm, dice: &mut Dice) -> Ca
     Camera {
         pitch_deg: pitch,
         yaw_deg: if empty { 0.0 } else { dice.between(-9.0, 9.0) },
-        distance: far * near * if empty { 5.0 } else { 4.6 },
+        distance: far * near * if empty { 5.0 } else { 4.2 },
         aim: if empty { 0.0 } else { 0.46 },
         centre: (across, if empty { 0.76 } else { 0.55 }),
         view_deg: 26.0,

@@ -170,30 +170,33 @@ pub(super) fn shoe(b: &mut Brief) -> Body {
     let upper = Material::paint(b.color, 0.6);
     let sole = Material::paint(from_hex(0xf2f0ea), 0.5);
     let accent = Material::paint(from_hex(0x24262a).mix(b.color, 0.1), 0.5);
+    let ground = |y: f32| Part::new(Form::Block(v3(3.0, 1.0, 3.0), 0.0), 1).at(0.0, y, 0.0).carved();
+    let egg = |axes: V3, x: f32, y: f32| Part::new(Form::Ellipsoid(axes), 0).at(x, y, 0.0);
     let mut parts = vec![
-        Part::new(Form::Limb(v3(-0.62, 0.30, 0.0), v3(0.1, 0.30, 0.0), 0.27, 0.27), 0),
-        Part::new(Form::Limb(v3(0.1, 0.28, 0.0), v3(0.78, 0.18, 0.0), 0.27, 0.21), 0).joined(0.12),
-        Part::new(Form::Limb(v3(-0.62, 0.3, 0.0), v3(-0.66, 0.82, 0.0), 0.26, 0.20), 0)
-            .joined(0.12),
-        Part::new(Form::Limb(v3(-0.4, 0.52, 0.0), v3(0.22, 0.42, 0.0), 0.22, 0.16), 0).joined(0.16),
-        Part::new(Form::Ellipsoid(v3(0.30, 0.34, 0.15)), 0)
-            .at(-0.62, 0.98, 0.0)
-            .carved()
-            .joined(0.03),
-        Part::new(Form::Block(v3(2.0, 0.5, 2.0), 0.0), 0).at(0.0, -0.42, 0.0).carved(),
-        Part::new(Form::Block(v3(0.92, 0.075, 0.29), 0.07), 1).at(0.05, 0.075, 0.0),
-        Part::new(Form::Limb(v3(0.55, 0.09, 0.0), v3(0.80, 0.12, 0.0), 0.25, 0.21), 1).joined(0.05),
-        Part::new(Form::Block(v3(2.0, 0.5, 2.0), 0.0), 1).at(0.0, -0.5, 0.0).carved(),
+        // The sole is a slice of a long egg; what is above and below the slice is taken away.
+        Part::new(Form::Limb(v3(-0.52, 0.08, 0.0), v3(0.56, 0.08, 0.0), 0.27, 0.285), 1),
+        ground(-1.0),
+        ground(1.165),
+        egg(v3(0.31, 0.36, 0.235), -0.46, 0.40),
+        egg(v3(0.52, 0.31, 0.225), -0.06, 0.34).joined(0.10),
+        egg(v3(0.38, 0.19, 0.24), 0.46, 0.24).joined(0.16),
+        egg(v3(0.23, 0.22, 0.175), -0.50, 0.66).joined(0.10),
+        Part::new(Form::Limb(v3(-0.30, 0.70, 0.0), v3(0.24, 0.42, 0.0), 0.10, 0.08), 0).joined(0.06),
+        egg(v3(0.17, 0.30, 0.115), -0.50, 0.92).carved().joined(0.04),
+        Part::new(Form::Ellipsoid(v3(0.17, 0.13, 0.225)), 1).at(0.685, 0.20, 0.0),
+        Part::new(Form::Ellipsoid(v3(0.10, 0.15, 0.14)), 2).at(-0.715, 0.36, 0.0),
     ];
     for lace in 0..5_u8 {
         let t = f32::from(lace) / 4.0;
-        let (x, y) = (-0.22 + 0.50 * t, 0.715 - 0.15 * t);
-        parts.push(Part::new(
-            Form::Limb(v3(x, y - 0.05, -0.13), v3(x + 0.03, y - 0.05, 0.13), 0.022, 0.022),
-            1,
-        ));
+        let (x, y) = (-0.22 + 0.44 * t, 0.80 - 0.25 * t);
+        let side = |z: f32| v3(x - 0.02, y - 0.07, z);
+        parts.push(Part::new(Form::Limb(side(-0.125), v3(x, y, 0.0), 0.018, 0.022), 1));
+        parts.push(Part::new(Form::Limb(v3(x, y, 0.0), side(0.125), 0.022, 0.018), 1));
     }
-    parts.push(Part::new(Form::Limb(v3(-0.5, 0.22, 0.262), v3(0.28, 0.42, 0.20), 0.035, 0.02), 2));
+    for side in [-1.0, 1.0] {
+        let (from, to) = (v3(-0.40, 0.30, side * 0.225), v3(0.16, 0.44, side * 0.172));
+        parts.push(Part::new(Form::Limb(from, to, 0.035, 0.016), 2));
+    }
     Body::new(parts, vec![upper, sole, accent])
 }
 

@@ -14,7 +14,7 @@ fn turned(points: &[(f32, f32)], rounds: usize, material: usize) -> Part {
 pub(super) fn mug(b: &mut Brief) -> Body {
     let skin = b.skin(Make::Ceramic);
     let (wide, foot) = (b.dice.between(0.40, 0.46), b.dice.between(0.30, 0.40));
-    let wall = 0.035;
+    let wall = 0.05;
     let outline = [
         (0.0, 0.02),
         (foot * 0.85, 0.02),
@@ -29,7 +29,7 @@ pub(super) fn mug(b: &mut Brief) -> Body {
         (wide - wall, 0.985),
         (wide - wall, 0.9),
         (wide - wall, 0.55),
-        (wide - 0.06, 0.22),
+        (wide - 0.07, 0.22),
         (foot - 0.05, 0.10),
         (foot * 0.4, 0.07),
         (0.0, 0.07),
@@ -40,7 +40,7 @@ pub(super) fn mug(b: &mut Brief) -> Body {
         (0.0, 0.071),
         (foot * 0.4, 0.071),
         (foot - 0.05, 0.102),
-        (wide - 0.061, 0.222),
+        (wide - 0.071, 0.222),
         (wide - wall - 0.001, 0.55),
         (wide - wall - 0.001, 0.9),
         (wide - wall - 0.001, 1.2),

@@ -1,0 +1,256 @@
+//! One attempt, from the committed event that starts it to the event that ends it.
+//!
+//! Invariants
+//! - Exactly one ending event is sent for each attempt task, even if the driver panics.
+//! - A driver's `start` is called at most once for an attempt, in all processes together.
+//! - When nobody can tell whether a provider took a job, the attempt is lost, not failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use impasto_domain::{Error, ErrorKind, InstanceKey, Money, RunId};
+use impasto_workflow::Event;
+use tokio::time::Instant;
+
+use crate::EngineOptions;
+use crate::bench::Stop;
+use crate::driver::{Driver, Ended, Failure, Found, Job, Polled, StartCall, Started};
+use crate::prepare::Prepare;
+use crate::runner::{Inbox, Message};
+
+/// How an attempt begins in this process.
+pub(crate) enum Begin {
+    /// It has never been started.
+    Start,
+    /// It was started by an earlier process, which kept no handle.
+    Find,
+    /// The provider has it under this handle.
+    Poll(String),
+}
+
+/// An attempt, ready to be carried out.
+pub(crate) struct AttemptTask {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) call: StartCall,
+    pub(crate) prepare: Prepare,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) inbox: Inbox,
+    pub(crate) options: Arc<EngineOptions>,
+}
+
+enum Ending {
+    Done(Ended),
+    Failed(Failure),
+    Lost,
+}
+
+impl From<Error> for Ending {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Sends the ending event; if the task is torn down without one (a panic), says that it failed.
+struct Sender {
+    inbox: Inbox,
+    key: InstanceKey,
+    attempt: u32,
+    estimate: Money,
+    began: Instant,
+    sent: bool,
+}
+
+impl Sender {
+    fn send(&mut self, ending: Ending) {
+        self.sent = true;
+        let (key, attempt) = (self.key.clone(), self.attempt);
+        let time_ms = self.began.elapsed().as_millis() as u64;
+        let event = match ending {
+            Ending::Done(Ended { output, cost }) => {
+                let cost = cost.unwrap_or(self.estimate);
+                Event::AttemptDone { key, attempt, output, cost, time_ms }
+            }
+            Ending::Failed(Failure { error, cost }) => {
+                Event::AttemptFailed { key, attempt, error, cost, time_ms }
+            }
+            Ending::Lost => Event::AttemptLost { key, attempt },
+        };
+        self.inbox.send(Message::Event(event));
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if !self.sent && std::thread::panicking() {
+            self.send(Error::internal("the driver panicked").into());
+        }
+    }
+}
+
+impl AttemptTask {
+    /// Carries the attempt out and sends the events of it.
+    pub(crate) async fn run(self, begin: Begin) {
+        let mut sender = Sender {
+            inbox: self.inbox.clone(),
+            key: self.call.key.clone(),
+            attempt: self.call.attempt,
+            estimate: self.call.estimate,
+            began: Instant::now(),
+            sent: false,
+        };
+        let deadline = sender.began + Duration::from_millis(self.call.timeout_ms);
+        let ending = match begin {
+            Begin::Start => self.start(deadline).await,
+            Begin::Find => self.find(deadline).await,
+            Begin::Poll(handle) => self.poll(handle, deadline).await,
+        };
+        sender.send(ending);
+    }
+
+    async fn start(&self, deadline: Instant) -> Ending {
+        let call = match self.prepare.call(self.call.clone()).await {
+            Ok(call) => call,
+            Err(error) => return error.into(),
+        };
+        let starting = self.driver.start(call);
+        let answer = tokio::select! {
+            answer = starting => answer,
+            error = self.out_of_time(deadline) => return self.in_doubt(error).await,
+        };
+        match answer {
+            Ok(Started::Done(ended)) => Ending::Done(ended),
+            Ok(Started::Running(handle)) => self.accepted(handle, deadline).await,
+            Err(failure) if failure.error.kind == ErrorKind::InDoubt => {
+                self.in_doubt(failure.error).await
+            }
+            Err(failure) => Ending::Failed(failure),
+        }
+    }
+
+    /// Ends with an error when the time is up, or some time after it was asked to stop.
+    async fn out_of_time(&self, deadline: Instant) -> Error {
+        let seconds = self.call.timeout_ms as f64 / 1000.0;
+        let late = || {
+            Error::new(ErrorKind::Timeout, format!("it took longer than {seconds} s")).retryable()
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(deadline) => {
+                self.stop.ask();
+                late()
+            }
+            () = self.stop.asked() => {
+                tokio::time::sleep(self.grace()).await;
+                Error::cancelled()
+            }
+        }
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_millis(self.options.stop_grace_ms)
+    }
+
+    /// A start that was not answered: only the provider can tell whether it took the job.
+    async fn in_doubt(&self, error: Error) -> Ending {
+        match self.driver.find(self.call.idempotency_key.clone()).await {
+            Ok(Found::Never) => error.into(),
+            Ok(Found::Running(handle)) => {
+                self.tell_accepted(&handle);
+                self.stop_job(handle, error).await
+            }
+            Ok(Found::Unknown) | Err(_) => Ending::Lost,
+        }
+    }
+
+    /// An attempt that an earlier process began. It is never started again: if the provider never had
+    /// it, it failed, and the next attempt has a number of its own.
+    async fn find(&self, deadline: Instant) -> Ending {
+        match self.driver.find(self.call.idempotency_key.clone()).await {
+            Ok(Found::Never) => {
+                Error::unavailable("the process ended while this was under way").retryable().into()
+            }
+            Ok(Found::Running(handle)) => self.accepted(handle, deadline).await,
+            Ok(Found::Unknown) | Err(_) => Ending::Lost,
+        }
+    }
+
+    fn tell_accepted(&self, handle: &str) {
+        let (key, attempt) = (self.call.key.clone(), self.call.attempt);
+        self.inbox.send(Message::Event(Event::AttemptAccepted {
+            key,
+            attempt,
+            handle: handle.to_owned(),
+        }));
+    }
+
+    async fn accepted(&self, handle: String, deadline: Instant) -> Ending {
+        self.tell_accepted(&handle);
+        self.poll(handle, deadline).await
+    }
+
+    fn job(&self, handle: &str) -> Job {
+        Job {
+            endpoint: self.call.endpoint.clone(),
+            handle: handle.to_owned(),
+            bench: Arc::clone(&self.call.bench),
+        }
+    }
+
+    async fn poll(&self, handle: String, deadline: Instant) -> Ending {
+        let seconds = self.call.timeout_ms as f64 / 1000.0;
+        let polling = self.poll_to_the_end(&handle);
+        tokio::pin!(polling);
+        let error = tokio::select! {
+            ending = &mut polling => return ending,
+            () = tokio::time::sleep_until(deadline) => {
+                Error::new(ErrorKind::Timeout, format!("it took longer than {seconds} s")).retryable()
+            }
+            () = self.stop.asked() => Error::cancelled(),
+        };
+        self.stop_job(handle, error).await
+    }
+
+    /// Asks the provider to stop, and takes what the job still gives, late as it is.
+    async fn stop_job(&self, handle: String, error: Error) -> Ending {
+        self.stop.ask();
+        let cancelled = self.driver.cancel(self.job(&handle)).await;
+        let ending = tokio::time::timeout(self.grace(), self.poll_to_the_end(&handle)).await;
+        match (ending, cancelled) {
+            (Ok(Ending::Done(ended)), _) => Ending::Done(ended),
+            (Ok(Ending::Failed(failure)), _) => {
+                Ending::Failed(Failure { error, cost: failure.cost })
+            }
+            (Ok(Ending::Lost) | Err(_), Ok(())) => error.into(),
+            (Ok(Ending::Lost) | Err(_), Err(_)) => Ending::Lost,
+        }
+    }
+
+    async fn poll_to_the_end(&self, handle: &str) -> Ending {
+        let slowest = Duration::from_millis(self.options.poll_slowest_ms);
+        let mut wait = Duration::from_millis(self.options.poll_first_ms.max(1));
+        let mut failures = 0;
+        loop {
+            match self.driver.poll(self.job(handle)).await {
+                Ok(Polled::Done(ended)) => return Ending::Done(ended),
+                Ok(Polled::Failed(failure)) => return Ending::Failed(failure),
+                Ok(Polled::Running { after_ms }) => {
+                    failures = 0;
+                    let asked = after_ms.map(|ms| Duration::from_millis(ms.max(1)));
+                    tokio::time::sleep(asked.unwrap_or(wait)).await;
+                }
+                Err(error) if !error.retry => return error.into(),
+                Err(_) if failures >= self.options.poll_failures_max => return Ending::Lost,
+                Err(error) => {
+                    failures += 1;
+                    let asked = error.retry_after_ms.map(Duration::from_millis);
+                    tokio::time::sleep(asked.unwrap_or(wait)).await;
+                }
+            }
+            wait = wait.mul_f64(1.5).min(slowest);
+        }
+    }
+}
+
+/// The same text for the same attempt, in every process and for ever.
+pub(crate) fn idempotency_key(run: &RunId, key: &InstanceKey, attempt: u32) -> String {
+    format!("{run}/{key}/{attempt}")
+}

@@ -1,0 +1,53 @@
+//! What makes two calls equal, and the seeds that follow from a run's seed.
+
+use impasto_domain::{Candidate, Digest, InstanceKey, Task, TaskId, Value, Values};
+
+/// Seeds are below this, so that every provider takes them.
+const SEEDS: u64 = 1 << 31;
+
+/// The input with a seed, if the task takes one and was given none: the same for the same instance
+/// of a run with the same seed.
+pub(crate) fn with_seed(
+    task: &Task,
+    mut input: Values,
+    run_seed: u64,
+    key: &InstanceKey,
+) -> Values {
+    if task.input_field("seed").is_some() && !input.contains_key("seed") {
+        let hash = hashed(&format!("{run_seed}/{key}"));
+        input.insert("seed".to_owned(), Value::Integer((hash % SEEDS) as i64));
+    }
+    input
+}
+
+/// The seed of every run of a workflow of that name, so that a second run finds the results of the
+/// first.
+pub(crate) fn workflow_seed(name: &str) -> u64 {
+    hashed(name) % SEEDS
+}
+
+/// The digest of everything that an output depends on: the task, the offer and its version, and the
+/// input, with files named by their digest.
+pub(crate) fn output_key(task: &TaskId, candidate: &Candidate, input: &Values) -> Digest {
+    let input: Values = input.iter().map(|(name, value)| (name.clone(), bare(value))).collect();
+    let parts = [task.as_str(), candidate.offer.as_str(), candidate.version.as_str()];
+    let text = format!("{}\n{}", parts.join("\n"), Value::Map(input).to_json());
+    Digest::of(text.as_bytes())
+}
+
+/// The value with files reduced to their digest: what else is known of them does not matter.
+fn bare(value: &Value) -> Value {
+    match value {
+        Value::Asset(asset) => Value::Text(format!("sha256:{}", asset.digest)),
+        Value::List(items) => Value::List(items.iter().map(bare).collect()),
+        Value::Map(entries) => {
+            Value::Map(entries.iter().map(|(name, value)| (name.clone(), bare(value))).collect())
+        }
+        plain => plain.clone(),
+    }
+}
+
+fn hashed(text: &str) -> u64 {
+    let digits = Digest::of(text.as_bytes()).to_string();
+    digits.get(..15).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}

@@ -1,0 +1,44 @@
+//! The limits of the engine, by name.
+
+use serde::{Deserialize, Serialize};
+
+/// The limits of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineOptions {
+    /// Calls at once at a provider that states no limit of its own.
+    pub provider_concurrency: u32,
+    /// The most events that are written in one transaction.
+    pub batch_events: usize,
+    /// How often a job at a provider is asked for at first, in milliseconds; it slows down from there.
+    pub poll_first_ms: u64,
+    /// How often a job at a provider is asked for at the least, in milliseconds.
+    pub poll_slowest_ms: u64,
+    /// How many times in a row asking for a job may fail before the attempt is given up.
+    pub poll_failures_max: u32,
+    /// How long an attempt that was asked to stop may take to do so, in milliseconds.
+    pub stop_grace_ms: u64,
+    /// How often the store is asked for runs that somebody wants cancelled, in milliseconds.
+    pub cancel_watch_ms: u64,
+    /// Updates that a listener may be behind before it has to read from the store.
+    pub update_backlog: usize,
+    /// The least time between two reports of progress of one attempt, in milliseconds.
+    pub progress_interval_ms: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            provider_concurrency: std::thread::available_parallelism()
+                .map_or(2, |n| n.get() as u32),
+            batch_events: 256,
+            poll_first_ms: 250,
+            poll_slowest_ms: 5_000,
+            poll_failures_max: 20,
+            stop_grace_ms: 3_000,
+            cancel_watch_ms: 300,
+            update_backlog: 256,
+            progress_interval_ms: 50,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the composition root puts together: the stores, the drivers, and the few things that an
+//! engine needs of the world.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use impasto_catalog::Catalog;
+use impasto_domain::{AssetRef, Error, Result, Workbench};
+use impasto_store::{BlobStore, RunStore};
+
+use crate::Driver;
+
+/// Makes the bytes of a video that has been described. It blocks.
+pub type Render = Arc<dyn Fn(&AssetRef, &dyn Workbench) -> Result<AssetRef> + Send + Sync>;
+
+/// What an engine is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// Tasks, models, providers, offers.
+    pub catalog: Arc<Catalog>,
+    /// Where runs are kept.
+    pub runs: Arc<dyn RunStore>,
+    /// Where files are kept.
+    pub blobs: Arc<dyn BlobStore>,
+    /// The drivers, by dialect.
+    pub drivers: BTreeMap<String, Arc<dyn Driver>>,
+    /// Takes foreign files in.
+    pub importer: Arc<dyn Importer>,
+    /// Makes the bytes of described videos.
+    pub render: Render,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Takes foreign files in: decodes and checks them once, so that nobody else has to.
+pub trait Importer: Send + Sync {
+    /// Reads the file at `path` and writes what it holds to the bench. It blocks.
+    fn import(&self, path: &Path, bench: &dyn Workbench) -> Result<AssetRef>;
+}
+
+/// Takes nothing in: for programs whose inputs hold no files.
+pub struct NoImporter;
+
+impl Importer for NoImporter {
+    fn import(&self, path: &Path, _bench: &dyn Workbench) -> Result<AssetRef> {
+        Err(Error::unavailable(format!(
+            "'{}' cannot be taken in: this program reads no files",
+            path.display()
+        )))
+    }
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> u64;
+}
+
+/// The clock of this machine.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+    }
+}

@@ -1,0 +1,455 @@
+//! The task of one run: takes events one after the other, folds them, decides what they ask for,
+//! commits all of it at once, and then sets attempts and timers going.
+//!
+//! Invariants
+//! - What a driver does follows a commit, never precedes it.
+//! - A chain of steps costs one commit a step: the end of one and the beginning of the next are the
+//!   same transaction.
+//! - If a commit fails, every attempt is asked to stop and the run ends here with the error; what was
+//!   committed before stands, and the run can be resumed.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use impasto_domain::{
+    Candidate, Digest, Error, InstanceKey, Money, Result, RunId, TenantId, Value, Values,
+};
+use impasto_router::{RouteRequest, decide};
+use impasto_store::{Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, RunStatus, StoredEvent};
+use impasto_workflow::{Call, Command, Event, Outcome, State, Status, apply};
+use tokio::sync::mpsc;
+
+use crate::attempt::{AttemptTask, Begin, idempotency_key};
+use crate::bench::{EngineBench, Listener, ProgressTo, Stop};
+use crate::driver::{Slot, StartCall};
+use crate::engine::Inner;
+use crate::identity::{output_key, with_seed};
+use crate::prepare::Prepare;
+use crate::updates::{Hub, Update, UpdateKind};
+
+/// Something for the task of a run.
+pub(crate) enum Message {
+    /// An event.
+    Event(Event),
+    /// An attempt got a place under its provider's limit.
+    Slot(Box<Claim>, Slot),
+}
+
+/// The way to the task of a run. At most one message is under way for each attempt and each caller.
+#[derive(Clone)]
+pub(crate) struct Inbox(pub(crate) mpsc::UnboundedSender<Message>);
+
+impl Inbox {
+    /// Sends a message; a run that has ended needs none.
+    pub(crate) fn send(&self, message: Message) {
+        let _ended = self.0.send(message);
+    }
+}
+
+/// An attempt that is to be made.
+pub(crate) struct Claim {
+    key: InstanceKey,
+    attempt: u32,
+    candidate: Candidate,
+    call: Call,
+}
+
+/// The task of one run.
+pub(crate) struct Runner {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) tenant: TenantId,
+    pub(crate) run: RunId,
+    pub(crate) lease: Lease,
+    pub(crate) state: State,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) inbox: Inbox,
+    pub(crate) messages: mpsc::UnboundedReceiver<Message>,
+    pub(crate) no_cache: bool,
+    pub(crate) stops: HashMap<InstanceKey, Arc<Stop>>,
+    pub(crate) seq: u64,
+    /// Whether the wish to cancel has been passed on already.
+    pub(crate) cancelling: bool,
+}
+
+/// What a turn of the loop has gathered: to be written, and to be done once it is written.
+struct Turn {
+    batch: Batch,
+    told: Vec<Update>,
+    tasks: Vec<(AttemptTask, Begin)>,
+    waits: Vec<(InstanceKey, u32, u64)>,
+    stops: Vec<InstanceKey>,
+    outcome: Option<Outcome>,
+}
+
+impl Runner {
+    /// Works until the run has ended, beginning with `first` and with commands that are outstanding
+    /// from before.
+    pub(crate) async fn work(mut self, first: Vec<Event>, outstanding: bool) -> Result<Outcome> {
+        let ended = self.work_to_the_end(first, outstanding).await;
+        self.stops.values().for_each(|stop| stop.ask());
+        self.hub.close();
+        ended
+    }
+
+    async fn work_to_the_end(&mut self, first: Vec<Event>, outstanding: bool) -> Result<Outcome> {
+        let mut turn = self.turn();
+        for event in first {
+            self.absorb(event, &mut turn).await?;
+        }
+        if outstanding {
+            let commands = self.state.pending();
+            self.obey(commands, &mut turn).await?;
+        }
+        loop {
+            if let Some(outcome) = self.finish(turn).await? {
+                return Ok(outcome);
+            }
+            turn = self.turn();
+            let Some(message) = self.messages.recv().await else {
+                return Err(Error::internal("nobody can speak to the run any more"));
+            };
+            self.take(message, &mut turn).await?;
+            while turn.batch.events.len() < self.inner.options.batch_events {
+                let Ok(message) = self.messages.try_recv() else { break };
+                self.take(message, &mut turn).await?;
+            }
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        let now_ms = self.inner.parts.clock.now_ms();
+        Turn {
+            batch: Batch::new(self.run.clone(), self.lease.epoch, now_ms),
+            told: Vec::new(),
+            tasks: Vec::new(),
+            waits: Vec::new(),
+            stops: Vec::new(),
+            outcome: None,
+        }
+    }
+
+    async fn take(&mut self, message: Message, turn: &mut Turn) -> Result<()> {
+        match message {
+            Message::Event(event) => self.absorb(event, turn).await,
+            Message::Slot(claim, slot) => self.start(*claim, slot, turn).await,
+        }
+    }
+
+    /// Folds an event, writes it down, and does what follows from it.
+    async fn absorb(&mut self, event: Event, turn: &mut Turn) -> Result<()> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            self.account(&event, turn);
+            let commands = apply(&mut self.state, &event);
+            self.write_down(event, turn)?;
+            for command in commands {
+                events.extend(self.do_one(command, turn).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn obey(&mut self, commands: Vec<Command>, turn: &mut Turn) -> Result<()> {
+        for command in commands {
+            if let Some(event) = self.do_one(command, turn).await? {
+                self.absorb(event, turn).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_down(&mut self, event: Event, turn: &mut Turn) -> Result<()> {
+        self.seq += 1;
+        let body = serde_json::to_string(&event)
+            .map_err(|error| Error::internal(format!("an event cannot be written: {error}")))?;
+        let at_ms = turn.batch.at_ms;
+        turn.batch.events.push(StoredEvent { seq: self.seq, at_ms, body });
+        if self.hub.has_listeners() {
+            turn.told.push(Update { seq: self.seq, at_ms, kind: UpdateKind::Event(event) });
+        }
+        Ok(())
+    }
+
+    /// Does what a command asks for, as far as it can be done before the commit; answers with the
+    /// event that settles it, if there is one.
+    async fn do_one(&mut self, command: Command, turn: &mut Turn) -> Result<Option<Event>> {
+        match command {
+            Command::Decide { key, call } => return self.decide(key, call).await.map(Some),
+            Command::Attempt { key, attempt, candidate, call } => {
+                let claim = Claim { key, attempt, candidate, call };
+                return Ok(self.claim(claim, turn));
+            }
+            Command::Wait { key, attempt, ms } => turn.waits.push((key, attempt, ms)),
+            Command::StopAttempt { key, .. } => turn.stops.push(key),
+            Command::Finish(outcome) => turn.outcome = Some(outcome),
+        }
+        Ok(None)
+    }
+
+    /// Ranks the offers; if an equal call was done before, its output settles the instance.
+    async fn decide(&self, key: InstanceKey, call: Call) -> Result<Event> {
+        let parts = &self.inner.parts;
+        let task = parts.catalog.task(&call.task)?;
+        let request = RouteRequest { task, input: &call.input, policy: &call.policy };
+        let decision = decide(&request, &parts.catalog, &self.inner.health);
+        let first = decision.first().filter(|_| call.cache && !self.no_cache);
+        if let Some(first) = first {
+            let input = with_seed(task, call.input, self.state.seed(), &key);
+            let output = self.known_output(output_key(&task.id, first, &input)).await?;
+            if let Some(output) = output {
+                return Ok(Event::Reused { key, decision, output });
+            }
+        }
+        Ok(Event::Decided { key, decision })
+    }
+
+    /// The output kept under a key, if its files are still there.
+    async fn known_output(&self, key: Digest) -> Result<Option<Values>> {
+        let found = self.inner.parts.runs.find_output(self.tenant.clone(), key).await?;
+        let Some(output) = found.and_then(|body| serde_json::from_str::<Values>(&body).ok()) else {
+            return Ok(None);
+        };
+        let blobs = &self.inner.parts.blobs;
+        let there =
+            output.values().flat_map(Value::assets).all(|asset| blobs.contains(&asset.digest));
+        Ok(there.then_some(output))
+    }
+
+    /// Goes on with an attempt that was started before, or gets a place for one that was not: at
+    /// once if there is one, otherwise a message will come.
+    fn claim(&mut self, claim: Claim, turn: &mut Turn) -> Option<Event> {
+        let running = self.state.instance(&claim.key).map(|instance| instance.status);
+        if let Some(Status::Running { attempt }) = running {
+            if attempt == claim.attempt && !self.stops.contains_key(&claim.key) {
+                self.go_on(claim, turn);
+            }
+            return None;
+        }
+        let places = self.inner.places(&claim.candidate.provider);
+        match Arc::clone(&places).try_acquire_owned() {
+            Ok(permit) => self.started(claim, Slot::new(permit), turn),
+            Err(_) => {
+                let inbox = self.inbox.clone();
+                tokio::spawn(async move {
+                    if let Ok(permit) = places.acquire_owned().await {
+                        inbox.send(Message::Slot(Box::new(claim), Slot::new(permit)));
+                    }
+                });
+                None
+            }
+        }
+    }
+
+    async fn start(&mut self, claim: Claim, slot: Slot, turn: &mut Turn) -> Result<()> {
+        match self.started(claim, slot, turn) {
+            Some(event) => self.absorb(event, turn).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The event that starts an attempt, unless the run is stopping; the attempt waits for the commit.
+    fn started(&mut self, claim: Claim, slot: Slot, turn: &mut Turn) -> Option<Event> {
+        if !self.state.may_start(&claim.key, claim.attempt) {
+            return None;
+        }
+        let event = Event::AttemptStarted {
+            key: claim.key.clone(),
+            attempt: claim.attempt,
+            offer: claim.candidate.offer.clone(),
+        };
+        self.prepare_task(claim, slot, Begin::Start, turn);
+        Some(event)
+    }
+
+    fn go_on(&mut self, claim: Claim, turn: &mut Turn) {
+        let last = self.state.instance(&claim.key).and_then(|instance| instance.last_attempt());
+        let begin = match last.and_then(|attempt| attempt.handle.clone()) {
+            Some(handle) => Begin::Poll(handle),
+            None => Begin::Find,
+        };
+        self.prepare_task(claim, Slot::new(()), begin, turn);
+    }
+
+    fn prepare_task(&mut self, claim: Claim, slot: Slot, begin: Begin, turn: &mut Turn) {
+        let key = claim.key.clone();
+        match self.task(claim, slot) {
+            Ok(task) => turn.tasks.push((task, begin)),
+            Err((attempt, error)) => {
+                let (cost, time_ms) = (Money::ZERO, 0);
+                self.inbox.send(Message::Event(Event::AttemptFailed {
+                    key,
+                    attempt,
+                    error,
+                    cost,
+                    time_ms,
+                }));
+            }
+        }
+    }
+
+    fn task(&mut self, claim: Claim, slot: Slot) -> Result<AttemptTask, (u32, Error)> {
+        let Claim { key, attempt, candidate, call } = claim;
+        let parts = &self.inner.parts;
+        let failed = |error: Error| (attempt, error.at(&candidate.offer));
+        let task = parts.catalog.task(&call.task).map_err(failed)?;
+        let offer = parts.catalog.offer(&candidate.offer).map_err(failed)?;
+        let model = parts.catalog.model(&offer.model).map_err(failed)?;
+        let driver = self.inner.driver(&offer.provider).map_err(failed)?;
+        let stop = Arc::new(Stop::default());
+        self.stops.insert(key.clone(), Arc::clone(&stop));
+        let bench =
+            EngineBench::new(Arc::clone(&parts.blobs), Arc::clone(&stop), self.listener(&key));
+        let input = with_seed(task, call.input, self.state.seed(), &key);
+        let prepare = Prepare {
+            task: Arc::new(task.clone()),
+            offer: Arc::new(offer.clone()),
+            prompt_style: model.prompt_style,
+            render: Arc::clone(&parts.render),
+        };
+        let call = StartCall {
+            run: self.run.clone(),
+            idempotency_key: idempotency_key(&self.run, &key, attempt),
+            key,
+            attempt,
+            task: task.id.clone(),
+            offer: offer.id.clone(),
+            endpoint: offer.endpoint.clone(),
+            input,
+            estimate: candidate.cost,
+            timeout_ms: call.timeout_ms,
+            bench: Arc::new(bench),
+            slot,
+        };
+        let options = Arc::clone(&self.inner.options);
+        Ok(AttemptTask { driver, call, prepare, stop, inbox: self.inbox.clone(), options })
+    }
+
+    fn listener(&self, key: &InstanceKey) -> Listener {
+        let clock = Arc::clone(&self.inner.parts.clock);
+        Listener::Run(ProgressTo {
+            hub: Arc::clone(&self.hub),
+            key: key.clone(),
+            interval: Duration::from_millis(self.inner.options.progress_interval_ms),
+            now_ms: Box::new(move || clock.now_ms()),
+        })
+    }
+
+    /// Writes what an event means for the ledger and for later equal calls, before it is folded.
+    fn account(&mut self, event: &Event, turn: &mut Turn) {
+        match event {
+            Event::AttemptStarted { key, attempt, .. } => {
+                let estimate = self.estimate(key);
+                self.enter(key, *attempt, (LedgerKind::Intent, estimate), turn);
+            }
+            Event::AttemptDone { key, attempt, output, cost, .. }
+                if self.is_current(key, *attempt) =>
+            {
+                self.stops.remove(key);
+                self.enter(key, *attempt, (LedgerKind::Charge, *cost), turn);
+                self.keep_output(key, output, turn);
+            }
+            Event::AttemptFailed { key, attempt, cost, .. } if self.is_current(key, *attempt) => {
+                self.stops.remove(key);
+                let kind = if cost.is_zero() { LedgerKind::Release } else { LedgerKind::Charge };
+                let amount = if cost.is_zero() { self.estimate(key) } else { *cost };
+                self.enter(key, *attempt, (kind, amount), turn);
+            }
+            Event::AttemptLost { key, .. } => {
+                self.stops.remove(key);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_current(&self, key: &InstanceKey, attempt: u32) -> bool {
+        let status = self.state.instance(key).map(|instance| instance.status);
+        status == Some(Status::Running { attempt })
+    }
+
+    fn candidate(&self, key: &InstanceKey) -> Option<&Candidate> {
+        let instance = self.state.instance(key)?;
+        let ranked = &instance.decision.as_ref()?.ranked;
+        let offer = &instance.last_attempt()?.offer;
+        ranked.iter().find(|candidate| candidate.offer == *offer)
+    }
+
+    /// What the attempt in hand, or the one about to start, is expected to cost.
+    fn estimate(&self, key: &InstanceKey) -> Money {
+        let first = || self.state.instance(key)?.decision.as_ref()?.first();
+        self.candidate(key).or_else(first).map_or(Money::ZERO, |candidate| candidate.cost)
+    }
+
+    /// Calls that cost nothing leave no trace in the ledger.
+    fn enter(&self, key: &InstanceKey, attempt: u32, entry: (LedgerKind, Money), turn: &mut Turn) {
+        let (kind, amount) = entry;
+        let offer = match self.candidate(key) {
+            Some(candidate) => candidate.offer.clone(),
+            None => match self.state.instance(key).and_then(|i| i.decision.as_ref()?.first()) {
+                Some(candidate) => candidate.offer.clone(),
+                None => return,
+            },
+        };
+        if amount.is_zero() {
+            return;
+        }
+        let (at_ms, step) = (turn.batch.at_ms, key.to_string());
+        turn.batch.ledger.push(LedgerEntry { at_ms, kind, step, attempt, offer, amount });
+        turn.batch.durable = true;
+    }
+
+    fn keep_output(&self, key: &InstanceKey, output: &Values, turn: &mut Turn) {
+        let Some((candidate, instance)) = self.candidate(key).zip(self.state.instance(key)) else {
+            return;
+        };
+        let Some((input, decision)) = instance.input.as_deref().zip(instance.decision.as_deref())
+        else {
+            return;
+        };
+        let Ok(task) = self.inner.parts.catalog.task(&decision.task) else { return };
+        let input = with_seed(task, input.clone(), self.state.seed(), key);
+        if let Ok(body) = serde_json::to_string(output) {
+            let key = output_key(&task.id, candidate, &input);
+            turn.batch.outputs.push(OutputEntry { key, body });
+        }
+    }
+
+    /// Commits what the turn gathered, and only then tells, starts, waits and stops.
+    async fn finish(&mut self, turn: Turn) -> Result<Option<Outcome>> {
+        let Turn { mut batch, told, tasks, waits, stops, outcome } = turn;
+        batch.status = outcome.as_ref().map(status_of);
+        if !batch.events.is_empty() || batch.status.is_some() {
+            let receipt = self.inner.parts.runs.commit(batch).await?;
+            self.hub.committed(self.seq);
+            if receipt.cancel_requested && outcome.is_none() && !self.cancelling {
+                self.cancelling = true;
+                self.inbox.send(Message::Event(Event::CancelRequested));
+            }
+        }
+        told.into_iter().for_each(|update| self.hub.tell(update));
+        for (task, begin) in tasks {
+            tokio::spawn(task.run(begin));
+        }
+        for (key, attempt, ms) in waits {
+            let inbox = self.inbox.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                inbox.send(Message::Event(Event::TimerFired { key, attempt }));
+            });
+        }
+        for key in stops {
+            self.stops.get(&key).inspect(|stop| stop.ask());
+        }
+        Ok(outcome)
+    }
+}
+
+fn status_of(outcome: &Outcome) -> RunStatus {
+    match outcome {
+        Outcome::Succeeded { .. } => RunStatus::Succeeded,
+        Outcome::Failed { .. } => RunStatus::Failed,
+        Outcome::Parked { .. } => RunStatus::Parked,
+        Outcome::Interrupted => RunStatus::Interrupted,
+        Outcome::Cancelled => RunStatus::Cancelled,
+    }
+}

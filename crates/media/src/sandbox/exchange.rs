@@ -1,0 +1,171 @@
+//! Between parent and child: the request is one argument, the file comes in on standard input, and
+//! the answer goes out on standard output as a line of JSON with the bytes after it.
+
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use impasto_domain::{Error, ErrorKind, MediaFacts, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{Ffmpeg, Imported, Sandbox};
+use crate::limits::Limits;
+
+/// What the child is to do, apart from the bytes.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) limits: Limits,
+    /// Present if ffmpeg is to do the decoding.
+    pub(super) ffmpeg: Option<Ffmpeg>,
+}
+
+impl Request {
+    pub(super) fn memory_bytes(&self) -> u64 {
+        if self.ffmpeg.is_some() {
+            self.limits.ffmpeg_memory_bytes
+        } else {
+            self.limits.memory_bytes
+        }
+    }
+
+    pub(super) fn wall_ms(&self) -> u64 {
+        if self.ffmpeg.is_some() { self.limits.ffmpeg_wall_ms } else { self.limits.wall_ms }
+    }
+}
+
+/// The first line of an answer.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Heading {
+    /// The normalised file follows.
+    Done { media_type: String, facts: MediaFacts },
+    /// Nothing follows.
+    Failed(Error),
+}
+
+/// The longest heading that is read.
+const MOST_HEADING_BYTES: usize = 64 * 1024;
+
+/// How often the child is looked at while it works.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+pub(super) fn call(sandbox: &Sandbox, request: &Request, bytes: &[u8]) -> Result<Imported> {
+    let broken = |what: &str, error: &dyn std::fmt::Display| {
+        Error::internal(format!("the sandbox cannot be {what}: {error}"))
+    };
+    let folder = tempfile::tempdir().map_err(|error| broken("given a folder", &error))?;
+    let request_text = serde_json::to_string(request).map_err(|error| broken("asked", &error))?;
+    let mut child = Command::new(&sandbox.program)
+        .args(&sandbox.args)
+        .arg(request_text)
+        .env_clear()
+        .current_dir(folder.path())
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| broken("started", &error))?;
+    let pipes = (child.stdin.take(), child.stdout.take());
+    let (Some(mut input), Some(output)) = pipes else {
+        return Err(broken("reached", &"it has no pipes"));
+    };
+    let most = sandbox.limits.output_bytes.saturating_add(MOST_HEADING_BYTES as u64);
+    let deadline = Instant::now() + Duration::from_millis(request.wall_ms());
+    let (status, answer) = thread::scope(|scope| {
+        // A child that dies early breaks the pipe: what it said, or how it died, tells more.
+        scope.spawn(move || {
+            let _ = input.write_all(bytes);
+        });
+        let reader = scope.spawn(move || {
+            let mut answer = Vec::new();
+            output.take(most).read_to_end(&mut answer).map(|_| answer).unwrap_or_default()
+        });
+        let status = wait(&mut child, deadline);
+        (status, reader.join().unwrap_or_default())
+    });
+    match status? {
+        Some(status) if status.success() => read_answer(&answer),
+        Some(status) => Err(how_it_died(status, request)),
+        None => Err(out_of_time(request)),
+    }
+}
+
+/// Waits until the child ends, or kills it and everything that it started at the deadline (`None`).
+fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
+    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let end_all = || {
+        if let Some(group) = group {
+            // Fails when nobody is left in the group, which is what is wanted.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    };
+    loop {
+        let status = child.try_wait().map_err(|error| {
+            Error::internal(format!("the sandbox cannot be waited for: {error}"))
+        })?;
+        if status.is_some() {
+            end_all();
+            return Ok(status);
+        }
+        if Instant::now() >= deadline {
+            end_all();
+            let _ = child.wait();
+            return Ok(None);
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn out_of_time(request: &Request) -> Error {
+    let seconds = request.wall_ms() as f64 / 1000.0;
+    let mut error = Error::new(
+        ErrorKind::Timeout,
+        format!("decoding took longer than {seconds} s and was stopped"),
+    );
+    error.side = impasto_domain::Side::Caller;
+    error.hint("send a smaller or simpler file")
+}
+
+fn how_it_died(status: ExitStatus, request: &Request) -> Error {
+    const ABORTED: i32 = 6;
+    const KILLED: i32 = 9;
+    const OUT_OF_PROCESSOR_TIME: i32 = 24;
+    const FILE_TOO_LARGE: i32 = 25;
+    let megabytes = request.memory_bytes() / 1_000_000;
+    match status.signal() {
+        Some(OUT_OF_PROCESSOR_TIME | KILLED) => out_of_time(request),
+        Some(ABORTED) => Error::invalid(format!(
+            "decoding was broken off: most likely the file needs more than the {megabytes} MB of memory it may have"
+        ))
+        .hint("send a smaller file"),
+        Some(FILE_TOO_LARGE) => Error::invalid("what is made of the file is too large").hint("send a shorter piece"),
+        Some(signal) => Error::invalid(format!("the file made its decoder crash (signal {signal})"))
+            .hint("write the file anew with another program and try again"),
+        None => Error::internal(format!("the sandbox failed ({status})"))
+            .hint("check that the program can start itself again"),
+    }
+}
+
+fn read_answer(answer: &[u8]) -> Result<Imported> {
+    let broken = || Error::internal("the sandbox gave no answer that can be read");
+    let end = answer
+        .iter()
+        .take(MOST_HEADING_BYTES)
+        .position(|byte| *byte == b'\n')
+        .ok_or_else(broken)?;
+    let (heading, bytes) = answer.split_at(end);
+    match serde_json::from_slice(heading).map_err(|_| broken())? {
+        Heading::Done { media_type, facts } => {
+            let bytes = bytes.get(1..).unwrap_or_default().to_vec();
+            if facts.bytes != bytes.len() as u64 {
+                return Err(Error::invalid("what is made of the file is too large")
+                    .hint("send a smaller file"));
+            }
+            Ok(Imported { bytes, media_type, facts })
+        }
+        Heading::Failed(error) => Err(error),
+    }
+}

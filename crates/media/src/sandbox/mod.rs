@@ -1,0 +1,114 @@
+//! Foreign files come in here, and only here.
+//!
+//! [`Sandbox::import`] hands the bytes to a short-lived child: this same program, started again with
+//! a hidden subcommand that calls [`child_main`]. The child lowers its own limits first (address
+//! space, processor time, file size, open files, no core), then checks the header against
+//! [`Limits`], decodes, and writes a *normalised* file: PNG, WAV, MP4 or GLB. So nothing foreign is
+//! ever decoded in the engine's process, a crash of a decoder is an error with a reason, and
+//! whatever is in the store was written by Impasto.
+//!
+//! The child has an empty environment, an empty folder of its own, and a process group that is
+//! killed when the clock runs out. It keeps the user's rights to files and network: the fence
+//! against *those* is that no decoder in it opens a name found in a file (formats that do so are
+//! refused, and ffmpeg gets one demuxer and no protocol but `file`). Namespaces are left to whoever
+//! runs the service.
+//!
+//! ```no_run
+//! use impasto_media::sandbox::Sandbox;
+//! # fn main() -> impasto_domain::Result<()> {
+//! let sandbox = Sandbox::of_this_program("sandbox-child")?;
+//! let imported = sandbox.import(&[0xff, 0xd8, 0xff], "photo.jpg");
+//! assert!(imported.is_err());
+//! # Ok(())
+//! # }
+//! ```
+
+mod child;
+mod exchange;
+mod ffmpeg;
+mod meshes;
+mod movies;
+mod pictures;
+mod sounds;
+
+use std::path::PathBuf;
+
+use impasto_domain::{Error, MediaFacts, Result};
+
+use crate::limits::Limits;
+use crate::sniff::{Kind, Treatment};
+
+pub use child::child_main;
+pub use ffmpeg::Ffmpeg;
+
+/// A file made from a foreign one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The normalised file.
+    pub bytes: Vec<u8>,
+    /// Its media type.
+    pub media_type: String,
+    /// Its facts.
+    pub facts: MediaFacts,
+}
+
+/// Where foreign files are decoded.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    /// The program to start: usually this one.
+    pub program: PathBuf,
+    /// Its arguments, up to the hidden subcommand; the request follows as one more.
+    pub args: Vec<String>,
+    /// What is put up with.
+    pub limits: Limits,
+    /// The ffmpeg of this machine, if it has one that will do.
+    pub ffmpeg: Option<Ffmpeg>,
+}
+
+impl Sandbox {
+    /// A sandbox that starts the running program with that hidden subcommand, with default limits
+    /// and the machine's ffmpeg.
+    pub fn of_this_program(subcommand: &str) -> Result<Self> {
+        let program = std::env::current_exe().map_err(|error| {
+            Error::internal(format!("the path of this program is unknown: {error}"))
+        })?;
+        let args = vec![subcommand.to_owned()];
+        Ok(Self { program, args, limits: Limits::default(), ffmpeg: Ffmpeg::installed().cloned() })
+    }
+
+    /// Checks, decodes and normalises a foreign file. `declared_name` is for messages only.
+    ///
+    /// Blocks until the child is done: call it on a thread that may wait.
+    pub fn import(&self, bytes: &[u8], declared_name: &str) -> Result<Imported> {
+        let named = |error: Error| error.context(shown(declared_name));
+        let size = bytes.len() as u64;
+        if size > self.limits.bytes {
+            let message = format!("the file has {size} bytes, the most is {}", self.limits.bytes);
+            return Err(named(Error::invalid(message).hint("send a smaller file")));
+        }
+        let kind = Kind::admitted(bytes).map_err(named)?;
+        let request = exchange::Request {
+            limits: self.limits.clone(),
+            ffmpeg: self.ffmpeg_for(kind).map_err(named)?,
+        };
+        exchange::call(self, &request, bytes).map_err(named)
+    }
+
+    /// The ffmpeg that decodes this kind of file, if that is not for us to do.
+    fn ffmpeg_for(&self, kind: Kind) -> Result<Option<Ffmpeg>> {
+        match (kind.treatment(), &self.ffmpeg) {
+            (Treatment::Ffmpeg { .. }, Some(ffmpeg)) => Ok(Some(ffmpeg.clone())),
+            (Treatment::Ffmpeg { or_own: false, .. }, None) => {
+                Err(Error::unavailable(format!("a {} can be read only with ffmpeg, which is not installed", kind.name()))
+                    .hint("install ffmpeg 5.1 or later (on Debian: apt-get install ffmpeg), or send another format"))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A name as it may stand in a message: short, and without control characters.
+fn shown(name: &str) -> String {
+    let shown: String = name.chars().filter(|char| !char.is_control()).take(80).collect();
+    if shown.is_empty() { "the file".into() } else { format!("'{shown}'") }
+}

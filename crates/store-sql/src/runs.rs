@@ -1,0 +1,470 @@
+//! Runs in SQLite.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
+use impasto_store::{
+    Batch, BoxFuture, Lease, LedgerEntry, LedgerKind, NewRun, Receipt, RunFilter, RunRecord,
+    RunStatus, RunStore, StoredEvent, StoredRun,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::{self, database};
+use crate::owner::Owner;
+use crate::schema::{connect, migrate};
+use crate::writer::Writer;
+
+/// The name of the database in its folder.
+const DATABASE: &str = "impasto.db";
+
+/// The limits of the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// The most pages of 4 KiB that the database may have; absent means as many as the disk holds.
+    pub pages_max: Option<u32>,
+}
+
+/// Runs in a SQLite database. Processes may share the folder.
+pub struct SqliteRuns {
+    writer: Writer,
+    reader: Mutex<Connection>,
+    owner: Arc<Owner>,
+}
+
+impl SqliteRuns {
+    /// Opens the database in `folder`; both are made if they are not there.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or holds something that is not a database of this program.
+    pub fn open(folder: &Path, options: &SqliteOptions) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|error| error::file(folder, &error))?;
+        let path: PathBuf = folder.join(DATABASE);
+        let mut connection = connect(&path)?;
+        migrate(&mut connection)?;
+        if let Some(pages) = options.pages_max {
+            connection
+                .pragma_update(None, "max_page_count", pages)
+                .map_err(|error| database(&error))?;
+        }
+        let reader = Mutex::new(connect(&path)?);
+        let owner = Arc::new(Owner::new(&folder.join("owners"))?);
+        Ok(Self { writer: Writer::start(connection)?, reader, owner })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&reader).map_err(|error| database(&error))
+    }
+
+    /// A lease whose drop gives the run back.
+    fn lease(&self, run: RunId, epoch: u64) -> Lease {
+        let guard = Guard {
+            run: run.clone(),
+            epoch,
+            later: Box::new(self.writer.later()),
+            _owner: Arc::clone(&self.owner),
+        };
+        Lease { run, epoch, guard: Box::new(guard) }
+    }
+
+    /// A run as it is shown: one that nobody works on, although it is not done, was interrupted.
+    fn shown(&self, (mut record, owner): (RunRecord, Option<String>)) -> RunRecord {
+        let held = owner.is_some_and(|owner| self.owner.lives(&owner));
+        if record.status == RunStatus::Running && !held {
+            record.status = RunStatus::Interrupted;
+        }
+        record
+    }
+}
+
+type Later = Box<dyn Fn(Box<dyn FnOnce(&Connection) + Send>) + Send + Sync>;
+
+struct Guard {
+    run: RunId,
+    epoch: u64,
+    later: Later,
+    _owner: Arc<Owner>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let (run, epoch) = (self.run.to_string(), self.epoch as i64);
+        (self.later)(Box::new(move |connection| {
+            let sql = "UPDATE runs SET owner = NULL WHERE id = ?1 AND epoch = ?2";
+            // A run that is not given back is given back by the end of the process.
+            let _kept = connection.execute(sql, params![run, epoch]);
+        }));
+    }
+}
+
+/// Columns of a record, in the order in which [`record_of`] reads them.
+const RECORD: &str = "id, tenant, workflow, seed, catalog_revision, created_ms, status, updated_ms, \
+                      cancel_requested, owner";
+
+fn record_of(row: &Row<'_>) -> rusqlite::Result<(RunRecord, Option<String>)> {
+    let status: String = row.get(6)?;
+    let run = NewRun {
+        id: RunId::new(row.get::<_, String>(0)?),
+        tenant: TenantId::new(row.get::<_, String>(1)?),
+        workflow: row.get(2)?,
+        plan: String::new(),
+        request: String::new(),
+        seed: row.get::<_, i64>(3)? as u64,
+        catalog_revision: row.get(4)?,
+        created_ms: row.get::<_, i64>(5)? as u64,
+    };
+    let record = RunRecord {
+        run,
+        status: RunStatus::parse(&status).unwrap_or(RunStatus::Interrupted),
+        updated_ms: row.get::<_, i64>(7)? as u64,
+        cancel_requested: row.get(8)?,
+    };
+    Ok((record, row.get(9)?))
+}
+
+fn not_found(run: &RunId) -> Error {
+    Error::not_found(format!("there is no run {run}")).hint("`impasto runs` lists them")
+}
+
+fn conflict(message: String) -> Error {
+    Error::new(ErrorKind::Conflict, message)
+}
+
+fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
+    let sql = "INSERT INTO runs (id, tenant, workflow, plan, request, seed, catalog_revision, created_ms, \
+               status, updated_ms, epoch, owner, number) \
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, 1, ?10, coalesce(max(number), 0) + 1 \
+               FROM runs WHERE true ON CONFLICT (id) DO NOTHING";
+    let made = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            statement.execute(params![
+                run.id.as_str(),
+                run.tenant.as_str(),
+                run.workflow,
+                run.plan,
+                run.request,
+                run.seed as i64,
+                run.catalog_revision,
+                run.created_ms as i64,
+                RunStatus::Running.as_str(),
+                owner
+            ])
+        })
+        .map_err(|error| database(&error))?;
+    if made == 0 { Err(conflict(format!("there is already a run {}", run.id))) } else { Ok(()) }
+}
+
+fn commit(connection: &Connection, batch: &Batch, owner: &str) -> Result<Receipt> {
+    let sql = "SELECT epoch, owner, last_seq, cancel_requested, tenant FROM runs WHERE id = ?1";
+    type Known = (i64, Option<String>, i64, bool, String);
+    let known: Option<Known> = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            let read = |row: &Row<'_>| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            };
+            statement.query_row([batch.run.as_str()], read).optional()
+        })
+        .map_err(|error| database(&error))?;
+    let (epoch, holder, last_seq, cancel_requested, tenant) =
+        known.ok_or_else(|| not_found(&batch.run))?;
+    if epoch != batch.epoch as i64 || holder.as_deref() != Some(owner) {
+        return Err(conflict(format!("run {} is not this process's to write any more", batch.run)));
+    }
+    for (expected, event) in (last_seq + 1..).zip(&batch.events) {
+        if event.seq as i64 != expected {
+            let message = format!("run {} expects event {expected}, not {}", batch.run, event.seq);
+            return Err(conflict(message));
+        }
+    }
+    write(connection, batch, &tenant).map_err(|error| database(&error))?;
+    Ok(Receipt { cancel_requested })
+}
+
+fn write(connection: &Connection, batch: &Batch, tenant: &str) -> rusqlite::Result<()> {
+    let run = batch.run.as_str();
+    let mut add = connection.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4)")?;
+    for event in &batch.events {
+        add.execute(params![run, event.seq as i64, event.at_ms as i64, event.body])?;
+    }
+    let sql = "INSERT INTO ledger (run, at_ms, kind, step, attempt, offer, amount) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    for entry in &batch.ledger {
+        connection.prepare_cached(sql)?.execute(params![
+            run,
+            entry.at_ms as i64,
+            entry.kind.as_str(),
+            entry.step,
+            entry.attempt,
+            entry.offer.as_str(),
+            entry.amount.as_micros()
+        ])?;
+    }
+    let sql = "INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3)";
+    for output in &batch.outputs {
+        connection.prepare_cached(sql)?.execute(params![
+            tenant,
+            output.key.to_string(),
+            output.body
+        ])?;
+    }
+    if let Some(last) = batch.events.last() {
+        let sql = "UPDATE runs SET last_seq = ?2 WHERE id = ?1";
+        connection.prepare_cached(sql)?.execute(params![run, last.seq as i64])?;
+    }
+    if let Some(status) = batch.status {
+        let sql = "UPDATE runs SET status = ?2, updated_ms = ?3, \
+                   owner = CASE WHEN ?4 THEN owner ELSE NULL END WHERE id = ?1";
+        let keeps = status == RunStatus::Running;
+        let values = params![run, status.as_str(), batch.at_ms as i64, keeps];
+        connection.prepare_cached(sql)?.execute(values)?;
+    }
+    Ok(())
+}
+
+fn acquire(connection: &Connection, tenant: &TenantId, run: &RunId, owner: &Owner) -> Result<u64> {
+    let sql = "SELECT epoch, owner FROM runs WHERE id = ?1 AND tenant = ?2";
+    let known: Option<(i64, Option<String>)> = connection
+        .query_row(sql, [run.as_str(), tenant.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(|error| database(&error))?;
+    let (epoch, holder) = known.ok_or_else(|| not_found(run))?;
+    if holder.is_some_and(|holder| owner.lives(&holder)) {
+        return Err(conflict(format!("run {run} is being worked on already"))
+            .hint("wait for it, or cancel it"));
+    }
+    let sql = "UPDATE runs SET epoch = ?2, owner = ?3, status = ?4 WHERE id = ?1";
+    let values = params![run.as_str(), epoch + 1, owner.name, RunStatus::Running.as_str()];
+    connection.execute(sql, values).map_err(|error| database(&error))?;
+    Ok((epoch + 1) as u64)
+}
+
+fn load(
+    connection: &Connection,
+    tenant: &TenantId,
+    run: &RunId,
+    after: u64,
+) -> rusqlite::Result<Option<(RunRecord, Option<String>, Vec<StoredEvent>)>> {
+    let sql = format!("SELECT {RECORD}, plan, request FROM runs WHERE id = ?1 AND tenant = ?2");
+    let found = connection
+        .prepare_cached(&sql)?
+        .query_row([run.as_str(), tenant.as_str()], |row| {
+            let (mut record, owner) = record_of(row)?;
+            (record.run.plan, record.run.request) = (row.get(10)?, row.get(11)?);
+            Ok((record, owner))
+        })
+        .optional()?;
+    let Some((record, owner)) = found else { return Ok(None) };
+    let sql = "SELECT seq, at_ms, body FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq";
+    let mut statement = connection.prepare_cached(sql)?;
+    let event = |row: &Row<'_>| {
+        let (seq, at_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
+        Ok(StoredEvent { seq: seq as u64, at_ms: at_ms as u64, body: row.get(2)? })
+    };
+    let events = statement.query_map(params![run.as_str(), after as i64], event)?;
+    Ok(Some((record, owner, events.collect::<rusqlite::Result<_>>()?)))
+}
+
+fn ledger_of(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
+    let (at_ms, kind): (i64, String) = (row.get(0)?, row.get(1)?);
+    Ok(LedgerEntry {
+        at_ms: at_ms as u64,
+        kind: LedgerKind::parse(&kind).unwrap_or(LedgerKind::Intent),
+        step: row.get(2)?,
+        attempt: row.get(3)?,
+        offer: OfferId::new(row.get::<_, String>(4)?),
+        amount: Money::micros(row.get(5)?),
+    })
+}
+
+impl RunStore for SqliteRuns {
+    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Lease>> {
+        Box::pin(async move {
+            let (id, owner) = (run.id.clone(), self.owner.name.clone());
+            self.writer.write(false, move |connection| create(connection, &run, &owner)).await?;
+            Ok(self.lease(id, 1))
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt>> {
+        let owner = self.owner.name.clone();
+        let durable = batch.durable;
+        Box::pin(self.writer.write(durable, move |connection| commit(connection, &batch, &owner)))
+    }
+
+    fn acquire(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<Lease>> {
+        Box::pin(async move {
+            let (id, owner) = (run.clone(), Arc::clone(&self.owner));
+            let acquiring = self.writer.write(false, move |c| acquire(c, &tenant, &run, &owner));
+            let epoch = acquiring.await?;
+            Ok(self.lease(id, epoch))
+        })
+    }
+
+    fn load(&self, tenant: TenantId, run: RunId, after: u64) -> BoxFuture<'_, Result<StoredRun>> {
+        Box::pin(async move {
+            let found = self.read(|connection| load(connection, &tenant, &run, after))?;
+            let (record, owner, events) = found.ok_or_else(|| not_found(&run))?;
+            Ok(StoredRun { record: self.shown((record, owner)), events })
+        })
+    }
+
+    fn list(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRecord>>> {
+        Box::pin(async move {
+            let sql = format!(
+                "SELECT {RECORD} FROM runs WHERE tenant = ?1 AND substr(id, 1, length(?2)) = ?2 ORDER BY number DESC"
+            );
+            let wanted = |record: &RunRecord| {
+                filter.statuses.is_empty() || filter.statuses.contains(&record.status)
+            };
+            self.read(|connection| {
+                let mut statement = connection.prepare_cached(&sql)?;
+                let rows =
+                    statement.query_map([filter.tenant.as_str(), &filter.id_prefix], record_of)?;
+                let mut records = Vec::new();
+                for row in rows {
+                    let record = self.shown(row?);
+                    if wanted(&record) {
+                        records.push(record);
+                    }
+                    if records.len() >= filter.limit as usize {
+                        break;
+                    }
+                }
+                Ok(records)
+            })
+        })
+    }
+
+    fn find_output(&self, tenant: TenantId, key: Digest) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(async move {
+            let sql = "SELECT body FROM outputs WHERE tenant = ?1 AND key = ?2";
+            self.read(|connection| {
+                let mut statement = connection.prepare_cached(sql)?;
+                statement
+                    .query_row([tenant.as_str(), &key.to_string()], |row| row.get(0))
+                    .optional()
+            })
+        })
+    }
+
+    fn ledger(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<Vec<LedgerEntry>>> {
+        Box::pin(async move {
+            let exists = "SELECT 1 FROM runs WHERE id = ?1 AND tenant = ?2";
+            let sql = "SELECT at_ms, kind, step, attempt, offer, amount FROM ledger WHERE run = ?1 ORDER BY number";
+            let entries = self.read(|connection| {
+                let known = connection
+                    .query_row(exists, [run.as_str(), tenant.as_str()], |_| Ok(()))
+                    .optional()?;
+                let Some(()) = known else { return Ok(None) };
+                let mut statement = connection.prepare_cached(sql)?;
+                let entries = statement.query_map([run.as_str()], ledger_of)?;
+                entries.collect::<rusqlite::Result<Vec<_>>>().map(Some)
+            })?;
+            entries.ok_or_else(|| not_found(&run))
+        })
+    }
+
+    fn request_cancel(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let owner = Arc::clone(&self.owner);
+            let asking = self.writer.write(true, move |connection| {
+                let sql = "UPDATE runs SET cancel_requested = 1 WHERE id = ?1 AND tenant = ?2 RETURNING owner";
+                let holder: Option<Option<String>> = connection
+                    .query_row(sql, [run.as_str(), tenant.as_str()], |row| row.get(0))
+                    .optional()
+                    .map_err(|error| database(&error))?;
+                let holder = holder.ok_or_else(|| not_found(&run))?;
+                Ok(holder.is_some_and(|holder| owner.lives(&holder)))
+            });
+            asking.await
+        })
+    }
+
+    fn cancel_requests(&self) -> BoxFuture<'_, Result<Vec<RunId>>> {
+        Box::pin(async move {
+            let sql = "SELECT id FROM runs WHERE owner = ?1 AND cancel_requested = 1";
+            self.read(|connection| {
+                let mut statement = connection.prepare_cached(sql)?;
+                let ids = statement.query_map([&self.owner.name], |row| row.get::<_, String>(0))?;
+                ids.map(|id| id.map(RunId::new)).collect()
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            Arc::new(SqliteRuns::open(folder.path(), &SqliteOptions::default()).unwrap())
+                as Arc<dyn RunStore>
+        };
+        impasto_store::conformance::runs(&open).await.unwrap();
+    }
+
+    fn check_open(prepare: impl FnOnce(&Path), part: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
+        let error = SqliteRuns::open(folder.path(), &SqliteOptions::default()).err().unwrap();
+        assert!(error.message.contains(part), "{error}");
+        assert!(error.hint.is_some(), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_database_of_ours_is_told() {
+        check_open(
+            |folder| {
+                std::fs::write(folder.join(DATABASE), "not a database, at all".repeat(99)).unwrap()
+            },
+            "is none",
+        );
+        check_open(
+            |folder| {
+                connect(&folder.join(DATABASE))
+                    .unwrap()
+                    .pragma_update(None, "user_version", 99)
+                    .unwrap()
+            },
+            "version 99",
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_loses_nothing_that_was_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions { pages_max: Some(40) };
+        let runs = SqliteRuns::open(folder.path(), &options).unwrap();
+        let run = NewRun {
+            id: RunId::new("full"),
+            tenant: TenantId::local(),
+            workflow: "w".into(),
+            plan: "{}".into(),
+            request: "{}".into(),
+            seed: 1,
+            catalog_revision: "r".into(),
+            created_ms: 1,
+        };
+        let lease = runs.create(run.clone()).await.unwrap();
+        let mut committed = 0;
+        let error = loop {
+            let mut batch = Batch::new(run.id.clone(), lease.epoch, 1);
+            batch.events =
+                vec![StoredEvent { seq: committed + 1, at_ms: 1, body: "x".repeat(9_000) }];
+            match runs.commit(batch).await {
+                Ok(_) => committed += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(error.message.contains("disk is full") && error.hint.is_some(), "{error}");
+        assert!(committed > 0);
+        let stored = runs.load(run.tenant, run.id, 0).await.unwrap();
+        assert_eq!(stored.events.len() as u64, committed);
+    }
+}

@@ -1,0 +1,95 @@
+//! The tables, and how an older database becomes one of today.
+
+use std::path::Path;
+
+use impasto_domain::{Error, Result};
+use rusqlite::Connection;
+
+use crate::error::database;
+
+/// One step for each version; what is listed here is never changed, only added to.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE runs (
+        id TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        workflow TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        request TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        catalog_revision TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        cancel_requested INTEGER NOT NULL DEFAULT 0,
+        epoch INTEGER NOT NULL,
+        owner TEXT,
+        last_seq INTEGER NOT NULL DEFAULT 0,
+        number INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX runs_newest ON runs (tenant, number DESC);
+    CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
+    CREATE TABLE events (
+        run TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE ledger (
+        number INTEGER PRIMARY KEY,
+        run TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        step TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        offer TEXT NOT NULL,
+        amount INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX ledger_of_run ON ledger (run, number);
+    CREATE TABLE outputs (
+        tenant TEXT NOT NULL,
+        key TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (tenant, key)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// How long a connection waits for another process, in milliseconds.
+const BUSY_MS: u64 = 10_000;
+
+/// Opens a connection with the settings that all of them have.
+pub(crate) fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path).map_err(|error| database(&error))?;
+    let settings =
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;";
+    connection
+        .busy_timeout(std::time::Duration::from_millis(BUSY_MS))
+        .and_then(|()| connection.execute_batch(settings))
+        .map_err(|error| database(&error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Brings the tables to today's version. Another process may be doing the same.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
+    let all = MIGRATIONS.len() as u32;
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(|error| database(&error))?;
+    let version: u32 = transaction
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| database(&error))?;
+    if version > all {
+        let message = format!("the database is of version {version}, this program knows {all}");
+        return Err(
+            Error::unavailable(message).hint("use a newer program, or another folder with --data")
+        );
+    }
+    for migration in MIGRATIONS.iter().skip(version as usize) {
+        transaction.execute_batch(migration).map_err(|error| database(&error))?;
+    }
+    transaction
+        .pragma_update(None, "user_version", all)
+        .and_then(|()| transaction.commit())
+        .map_err(|error| database(&error))
+}
