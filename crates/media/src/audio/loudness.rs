@@ -29,6 +29,9 @@ const LOOK_AHEAD_S: f64 = 0.005;
 /// The limiter lets go with this time constant.
 const RELEASE_S: f64 = 0.08;
 
+/// The shortest sound that can be measured as it is.
+const SHORTEST_S: f64 = 0.5;
+
 /// Length of the windows that are silent or not.
 const SILENCE_WINDOW_S: f64 = 0.01;
 
@@ -54,7 +57,12 @@ impl Sound {
         let failed = |error| Error::internal(format!("loudness cannot be measured: {error}"));
         let mut meter = meter(self, Mode::I | Mode::LRA | Mode::TRUE_PEAK)?;
         let planes: Vec<&[f32]> = self.channels.iter().map(Vec::as_slice).collect();
-        meter.add_frames_planar_f32(&planes).map_err(failed)?;
+        // What is shorter than a block of the measurement is heard again until it fills one.
+        let block = (SHORTEST_S * f64::from(self.sample_rate)) as usize;
+        let times = if self.is_empty() { 1 } else { block.div_ceil(self.len()).max(1) };
+        for _ in 0..times {
+            meter.add_frames_planar_f32(&planes).map_err(failed)?;
+        }
         let integrated = meter.loudness_global().map_err(failed)?;
         let range = meter.loudness_range().map_err(failed)?;
         let mut peak = 0.0_f64;
@@ -290,6 +298,16 @@ mod tests {
             assert_eq!(measured, told);
             assert!((measured.integrated_lufs - target).abs() <= 0.3, "{target}: {measured:?}");
             assert!(measured.peak_dbtp <= peak + 1e-6, "{target}: {measured:?}");
+        }
+    }
+
+    #[test]
+    fn short_sounds_are_no_silence() {
+        for seconds in [0.02, 0.3] {
+            let sound =
+                Sound { sample_rate: 48_000, channels: vec![tone(48_000, 997.0, seconds, 0.01)] };
+            let (_, measured) = sound.normalized(-20.0, -1.0, &Bench::default()).unwrap();
+            assert!((measured.integrated_lufs + 20.0).abs() < 0.3, "{seconds}: {measured:?}");
         }
     }
 

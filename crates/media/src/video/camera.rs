@@ -92,9 +92,17 @@ pub(crate) struct View {
     pub(crate) size: (f64, f64),
     /// By how much the camera stands to the side, as an angle; 0 looks straight on.
     pub(crate) yaw_rad: f64,
+    /// The widest that could be seen, straight on.
+    whole_width: f64,
 }
 
 impl View {
+    /// All of a picture.
+    pub(crate) fn whole(picture: (f64, f64)) -> Self {
+        let center = (picture.0 / 2.0, picture.1 / 2.0);
+        Self { center, size: picture, yaw_rad: 0.0, whole_width: picture.0 }
+    }
+
     /// What a camera sees of a picture at `progress`, in a frame of the aspect `frame`. `amount` is
     /// how far it moves, as a share of what fits.
     pub(crate) fn of(
@@ -112,6 +120,7 @@ impl View {
             center: middle,
             size: (whole.0 * share, whole.1 * share),
             yaw_rad: 0.0,
+            whole_width: whole.0,
         };
         let beside = |x: f64, y: f64| {
             // From one side of the middle to the other, by `amount` of the frame.
@@ -140,14 +149,14 @@ impl View {
 
     /// Where in the picture a column of the frame lies, from -0.5 to 0.5: the place along the width,
     /// and how much of the height is seen there, as a factor.
-    pub(crate) fn column(&self, across: f64, whole_width: f64) -> (f64, f64) {
+    pub(crate) fn column(&self, across: f64) -> (f64, f64) {
         if self.yaw_rad == 0.0 {
             return (self.center.0 + across * self.size.0, 1.0);
         }
         let (sin, cos) = self.yaw_rad.sin_cos();
-        let seen = across * self.size.0 / whole_width;
+        let seen = across * self.size.0 / self.whole_width;
         let along = seen * ORBIT_DISTANCE / (ORBIT_DISTANCE * cos - seen * sin);
-        (self.center.0 + along * whole_width, (ORBIT_DISTANCE + along * sin) / ORBIT_DISTANCE)
+        (self.center.0 + along * self.whole_width, (ORBIT_DISTANCE + along * sin) / ORBIT_DISTANCE)
     }
 }
 
@@ -175,11 +184,10 @@ mod tests {
                         let progress = f64::from(step) / 100.0;
                         View::of(camera, amount, progress, picture, (1280.0, 720.0))
                     };
-                    let whole = (picture.0 / 1280.0_f64).min(picture.1 / 720.0) * 1280.0;
                     for step in 0..=100 {
                         let view = view(step);
                         for across in [-0.5, 0.0, 0.5] {
-                            let (x, tall) = view.column(across, whole);
+                            let (x, tall) = view.column(across);
                             let half = view.size.1 * tall / 2.0;
                             let inside = x >= -1e-6
                                 && x <= picture.0 + 1e-6

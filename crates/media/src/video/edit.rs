@@ -9,7 +9,8 @@ use super::timeline::{
 };
 use crate::arguments::{Arguments, output};
 
-/// Endpoint `image-to-video`.
+/// Endpoint `image-to-video`: a camera moves over the picture. Words cannot be followed here, so
+/// `prompt` is for other makers of shots.
 pub(super) fn image_to_video(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let picture = input.asset("image")?.clone();
     let fps = input.number("fps").unwrap_or(24.0);

@@ -123,6 +123,9 @@ fn extract_frame(input: &Values, bench: &dyn Workbench) -> Result<Values> {
 }
 
 fn frame(timeline: &Timeline, number: u64, bench: &dyn Workbench) -> Result<Picture> {
-    let overlays = caption::Overlay::all(timeline, bench)?;
-    Stage::new(timeline, &overlays, bench).frame(number)
+    let at_s = number as f64 / timeline.fps;
+    let mut timeline = timeline.clone();
+    timeline.captions.retain(|caption| caption.from_s <= at_s + 1.0 && caption.to_s >= at_s - 1.0);
+    let overlays = caption::Overlay::all(&timeline, bench)?;
+    Stage::new(&timeline, &overlays, bench).frame(number)
 }

@@ -100,13 +100,13 @@ fn feed(
     Ok(())
 }
 
+/// Sequence and picture parameter sets.
 type ParameterSets = (Vec<u8>, Vec<u8>);
 
-fn encode_stream(
-    frames: &Receiver<YuvFrame>,
-    size: (u32, u32),
-    fps: f64,
-) -> Result<(Vec<Packet>, ParameterSets)> {
+/// The packets of a segment, and how to decode them.
+type Segment = (Vec<Packet>, ParameterSets);
+
+fn encode_stream(frames: &Receiver<YuvFrame>, size: (u32, u32), fps: f64) -> Result<Segment> {
     let most = ((SEGMENT_S * fps).round() as usize).max(1);
     let mut encoder = Encoder::new(size, fps, Quality::Good)?;
     let mut packets = Vec::new();
@@ -187,7 +187,7 @@ struct Work<'a> {
     next: AtomicUsize,
     done: AtomicU64,
     failed: AtomicBool,
-    results: Mutex<Vec<(usize, Result<(Vec<Packet>, ParameterSets)>)>>,
+    results: Mutex<Vec<(usize, Result<Segment>)>>,
 }
 
 fn pictures(
@@ -195,7 +195,7 @@ fn pictures(
     overlays: &[Overlay],
     quality: Quality,
     bench: &dyn Workbench,
-) -> Result<(Vec<Packet>, ParameterSets)> {
+) -> Result<Segment> {
     let work = Work {
         timeline,
         overlays,
@@ -252,12 +252,7 @@ impl Work<'_> {
         }
     }
 
-    fn segment(
-        &self,
-        stage: &mut Stage<'_>,
-        start: u64,
-        end: u64,
-    ) -> Result<(Vec<Packet>, ParameterSets)> {
+    fn segment(&self, stage: &mut Stage<'_>, start: u64, end: u64) -> Result<Segment> {
         let size = (even(self.timeline.width), even(self.timeline.height));
         let mut encoder = Encoder::new(size, self.timeline.fps, self.quality)?;
         let mut packets = Vec::with_capacity((end - start) as usize);

@@ -1,7 +1,6 @@
 //! What a timeline shows at a time: its shots, their transitions, its captions, as one picture.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use impasto_domain::{Result, Workbench};
 
@@ -11,6 +10,7 @@ use super::clip::Clip;
 use super::timeline::{Area, INSTANT_S, Shot, Source, Timeline, Transition};
 use super::warp::Warp;
 use crate::Picture;
+use crate::resize::check_size;
 
 /// The most pixels of a picture for one pixel of the frame, at the closest the camera comes. More
 /// is scaled away once, rather than for every frame.
@@ -30,7 +30,9 @@ pub(crate) struct Stage<'a> {
 
 /// A source that is ready to give frames.
 enum Open {
-    Still(Arc<Picture>),
+    Still(Picture),
+    /// A picture that nothing moves over, as it is seen.
+    Ready(Picture),
     Clip(Box<Clip>),
 }
 
@@ -74,38 +76,9 @@ impl<'a> Stage<'a> {
     fn shot(&mut self, place: usize, shot: &Shot, at_s: f64) -> Result<Picture> {
         let size = (self.timeline.width, self.timeline.height);
         let (left, top, width, height) = pixels(&shot.place, size);
-        if !self.open.contains_key(&place) {
-            let open = open(shot, (width, height), self.bench)?;
-            self.open.insert(place, open);
-        }
-        let own_s = at_s - shot.origin_s;
-        let drawn = match (self.open.get_mut(&place), &shot.source) {
-            (
-                Some(Open::Still(picture)),
-                Source::Still { frame, camera, easing, amount, span_s, .. },
-            ) => {
-                let progress = easing.at(own_s / span_s.max(INSTANT_S));
-                let (across, down) = (f64::from(picture.width()), f64::from(picture.height()));
-                let aspect = (f64::from(frame.0.max(1)), f64::from(frame.1.max(1)));
-                let view = View::of(*camera, *amount, progress, (across, down), aspect);
-                self.warp.frame(picture, &view, (width, height))?
-            }
-            (Some(Open::Clip(clip)), _) => {
-                let picture = clip.at(own_s)?;
-                let (across, down) = (picture.width(), picture.height());
-                if (across, down) == (width, height) {
-                    picture.clone()
-                } else {
-                    let view = View {
-                        center: (f64::from(across) / 2.0, f64::from(down) / 2.0),
-                        size: (f64::from(across), f64::from(down)),
-                        yaw_rad: 0.0,
-                    };
-                    self.warp.frame(picture, &view, (width, height))?
-                }
-            }
-            _ => self.black(),
-        };
+        // A narrow strip that covers a wide frame is a huge picture of which little is seen.
+        check_size(width, height)?;
+        let drawn = self.draw(place, shot, at_s - shot.origin_s, (width, height))?;
         if (left, top) == (0, 0) && (width, height) == size && shot.window == Area::default() {
             return Ok(drawn);
         }
@@ -113,6 +86,43 @@ impl<'a> Stage<'a> {
         paste(&mut frame, &drawn, (left, top), pixels(&shot.window, size));
         Ok(frame)
     }
+
+    /// The picture of a shot at a time of its own, in the size in which it is seen.
+    fn draw(&mut self, place: usize, shot: &Shot, own_s: f64, size: (u32, u32)) -> Result<Picture> {
+        let open = match self.open.remove(&place) {
+            Some(open) => open,
+            None => open(shot, size, self.bench)?,
+        };
+        let (drawn, open) = match (open, &shot.source) {
+            (Open::Ready(picture), _) => (picture.clone(), Open::Ready(picture)),
+            (Open::Still(picture), Source::Still { frame, camera, easing, amount, span_s, .. }) => {
+                let progress = easing.at(own_s / span_s.max(INSTANT_S));
+                let aspect = (f64::from(frame.0.max(1)), f64::from(frame.1.max(1)));
+                let view = View::of(*camera, *amount, progress, extent(&picture), aspect);
+                let drawn = self.warp.frame(&picture, &view, size)?;
+                let ready = *camera == Camera::Static;
+                let open = if ready { Open::Ready(drawn.clone()) } else { Open::Still(picture) };
+                (drawn, open)
+            }
+            (Open::Clip(mut clip), _) => {
+                let picture = clip.at(own_s)?;
+                let drawn = if (picture.width(), picture.height()) == size {
+                    picture.clone()
+                } else {
+                    self.warp.frame(picture, &View::whole(extent(picture)), size)?
+                };
+                (drawn, Open::Clip(clip))
+            }
+            (open @ Open::Still(_), _) => (self.black(), open),
+        };
+        self.open.insert(place, open);
+        Ok(drawn)
+    }
+}
+
+/// Width and height.
+fn extent(picture: &Picture) -> (f64, f64) {
+    (f64::from(picture.width()), f64::from(picture.height()))
 }
 
 /// An area in whole pixels: left, top, width, height.
@@ -120,7 +130,7 @@ fn pixels(area: &Area, (width, height): (u32, u32)) -> (i64, i64, u32, u32) {
     let side = |start: f64, length: f64, whole: u32| {
         let first = (start * f64::from(whole)).round();
         let last = ((start + length) * f64::from(whole)).round();
-        (first as i64, (last - first).clamp(1.0, 16_384.0) as u32)
+        (first as i64, (last - first).max(1.0) as u32)
     };
     let (left, wide) = side(area.x, area.width, width);
     let (top, tall) = side(area.y, area.height, height);
@@ -158,7 +168,7 @@ fn open(shot: &Shot, size: (u32, u32), bench: &dyn Workbench) -> Result<Open> {
         Source::Still { picture, frame, camera, amount, .. } => (picture, frame, *camera, *amount),
     };
     let picture = Picture::read(bench, picture)?.flattened([0; 3]);
-    let whole = (f64::from(picture.width()), f64::from(picture.height()));
+    let whole = extent(&picture);
     let aspect = (f64::from(frame.0.max(1)), f64::from(frame.1.max(1)));
     let narrowest = [0.0, 1.0]
         .map(|progress| View::of(camera, amount, progress, whole, aspect).size.0)
@@ -167,10 +177,10 @@ fn open(shot: &Shot, size: (u32, u32), bench: &dyn Workbench) -> Result<Open> {
     let most = if camera == Camera::Orbit { MOST_DENSITY_ASIDE } else { MOST_DENSITY };
     let spare = narrowest / f64::from(size.0) / most;
     if spare <= 1.0 || camera == Camera::Static {
-        return Ok(Open::Still(Arc::new(picture)));
+        return Ok(Open::Still(picture));
     }
     let side = |length: f64| (length / spare).round().max(1.0) as u32;
-    Ok(Open::Still(Arc::new(picture.resized(side(whole.0), side(whole.1))?)))
+    Ok(Open::Still(picture.resized(side(whole.0), side(whole.1))?))
 }
 
 /// A picture on the way to another.

@@ -344,7 +344,7 @@ impl Timeline {
             .flat_map(|shot| [shot.origin_s, shot.from_s, shot.to_s])
             .chain(self.captions.iter().flat_map(|caption| [caption.from_s, caption.to_s]))
             .chain(self.sounds.iter().flat_map(|cue| [cue.origin_s, cue.from_s, cue.to_s]));
-        match times.into_iter().find(|time| !(time.abs() <= MOST_SECONDS)) {
+        match times.into_iter().find(|time| time.is_nan() || time.abs() > MOST_SECONDS) {
             Some(time) => wrong(format!("{time} s is not a time in it")),
             None => Ok(()),
         }
@@ -397,5 +397,5 @@ impl Timeline {
 
 /// The even number at or above, at least 2.
 pub(crate) fn even(side: u32) -> u32 {
-    side.max(2).next_multiple_of(2)
+    side.clamp(2, 16_384).next_multiple_of(2)
 }

@@ -70,11 +70,8 @@ impl Warp {
 
     fn sideways(&mut self, picture: &Picture, view: &View, (width, height): (u32, u32)) -> Picture {
         let source = Rows::of(picture);
-        let whole = (f64::from(picture.width()) / f64::from(width))
-            .min(f64::from(picture.height()) / f64::from(height))
-            * f64::from(width);
         let places: Vec<(f64, f64)> = (0..width)
-            .map(|x| view.column((f64::from(x) + 0.5) / f64::from(width) - 0.5, whole))
+            .map(|x| view.column((f64::from(x) + 0.5) / f64::from(width) - 0.5))
             .collect();
         let taps: Vec<Taps> =
             places.iter().map(|(x, _)| self.taps(fixed(x - 0.5), source.width)).collect();
