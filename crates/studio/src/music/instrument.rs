@@ -7,7 +7,7 @@ use super::SAMPLE_RATE;
 use super::partials::{Partial, ring};
 use super::string::pluck;
 use super::wave::{Sustained, sustain};
-use crate::filter::{Biquad, OnePole};
+use crate::filter::{Biquad, OnePole, round_edges};
 use crate::noise::Dice;
 
 /// What a note is played on.
@@ -76,18 +76,6 @@ impl Timbre {
             breathe(&mut samples, tone, dice);
         }
         samples
-    }
-}
-
-/// Fades the first and last samples so that nothing clicks.
-pub(crate) fn round_edges(samples: &mut [f32], rise_s: f32, fall_s: f32) {
-    let rise = (rise_s * SAMPLE_RATE as f32).max(1.0);
-    let fall = (fall_s * SAMPLE_RATE as f32).max(1.0);
-    for (place, sample) in samples.iter_mut().take(rise as usize).enumerate() {
-        *sample *= place as f32 / rise;
-    }
-    for (place, sample) in samples.iter_mut().rev().take(fall as usize).enumerate() {
-        *sample *= place as f32 / fall;
     }
 }
 

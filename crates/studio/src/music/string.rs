@@ -2,9 +2,9 @@
 //! (K. Karplus and A. Strong, 1983; tuned with an all-pass as by D. Jaffe and J. Smith).
 
 use super::SAMPLE_RATE;
-use super::instrument::{Tone, round_edges, scale};
+use super::instrument::{Tone, scale};
 use super::partials::damp;
-use crate::filter::{Biquad, OnePole};
+use crate::filter::{Biquad, OnePole, round_edges};
 use crate::noise::Dice;
 
 /// A kind of string and of body.
