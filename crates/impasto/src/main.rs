@@ -1,2 +1,110 @@
-//! The command line of Impasto.
-fn main() {}
+//! The command line of Impasto: what was typed becomes a call of the engine, and what the engine
+//! says becomes text, tables or JSON.
+
+mod args;
+mod catalogue;
+mod compose;
+mod deliver;
+mod inputs;
+mod lint;
+mod progress;
+mod runs;
+mod screen;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use impasto_domain::{Error, ErrorKind, Result};
+
+use crate::args::{Arguments, Command, GlobalFlags, ModelsCommand};
+use crate::runs::{Exit, FINE, Session};
+use crate::screen::Screen;
+
+/// What was typed cannot be used.
+const BAD_INPUT: Exit = 2;
+/// Stopped by the one who watched.
+const STOPPED: Exit = 130;
+
+fn main() -> ExitCode {
+    // Before anything else: a child that decodes a foreign file does nothing but that.
+    if std::env::args_os().nth(1).is_some_and(|first| first == compose::SANDBOX_COMMAND) {
+        return ExitCode::from(u8::try_from(impasto_media::sandbox::child_main()).unwrap_or(1));
+    }
+    let arguments = Arguments::parse();
+    let screen = Screen::new(arguments.global.json);
+    match obey(arguments, screen) {
+        Ok(exit) => ExitCode::from(exit),
+        Err(error) => {
+            screen.error(&error);
+            ExitCode::from(exit_of(&error))
+        }
+    }
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error.kind {
+        ErrorKind::InvalidInput | ErrorKind::NotFound | ErrorKind::Conflict => BAD_INPUT,
+        ErrorKind::Cancelled => STOPPED,
+        _ => runs::RUN_FAILED,
+    }
+}
+
+fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
+    let Arguments { global, command } = arguments;
+    match command {
+        Command::Models { command, task } => {
+            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            match command {
+                Some(ModelsCommand::Show { id }) => catalogue::show_model(&catalog, &id, screen)?,
+                None => catalogue::list_models(&catalog, task.as_deref(), screen)?,
+            }
+            Ok(FINE)
+        }
+        Command::Tasks { task } => {
+            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            match task {
+                Some(task) => catalogue::show_task(&catalog, &task, screen)?,
+                None => catalogue::list_tasks(&catalog, screen),
+            }
+            Ok(FINE)
+        }
+        Command::Lint(command) => {
+            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            Ok(lint::run(&command, &catalog, screen))
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "impasto",
+                &mut std::io::stdout(),
+            );
+            Ok(FINE)
+        }
+        command => with_engine(&global, command, screen),
+    }
+}
+
+/// Commands about runs: they need the engine and its threads.
+fn with_engine(global: &GlobalFlags, command: Command, screen: Screen) -> Result<Exit> {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.map_err(|error| Error::unavailable(format!("no threads: {error}")))?;
+    let answer = threads.block_on(async {
+        let (engine, catalog) = compose::engine(global, screen)?;
+        let session = Session { engine, catalog, screen };
+        match command {
+            Command::Run(command) => session.run(command).await,
+            Command::Plan(command) => session.plan(&command),
+            Command::Resume(command) => session.resume(command).await,
+            Command::Runs(command) => session.list(command).await,
+            Command::Show { run } => session.show(&run).await,
+            Command::Cancel { run } => session.cancel(&run).await,
+            Command::Generate(command) => session.generate(command).await,
+            _ => Err(Error::internal("this command needs no engine")),
+        }
+    });
+    // Work that was asked to stop and has not yet dies with the process; nothing waits for it.
+    threads.shutdown_background();
+    answer
+}

@@ -5,6 +5,18 @@
 /// Samples per second of everything that the studio plays and says.
 pub(crate) const SAMPLE_RATE: u32 = 48_000;
 
+/// Fades the first and last samples so that nothing clicks.
+pub(crate) fn round_edges(samples: &mut [f32], rise_s: f32, fall_s: f32) {
+    let rise = (rise_s * SAMPLE_RATE as f32).max(1.0);
+    let fall = (fall_s * SAMPLE_RATE as f32).max(1.0);
+    for (place, sample) in samples.iter_mut().take(rise as usize).enumerate() {
+        *sample *= place as f32 / rise;
+    }
+    for (place, sample) in samples.iter_mut().rev().take(fall as usize).enumerate() {
+        *sample *= place as f32 / fall;
+    }
+}
+
 /// A first-order filter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OnePole {

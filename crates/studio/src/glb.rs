@@ -62,14 +62,19 @@ impl Glb {
                 "material": self.materials.len() - 1,
             }));
         }
-        self.meshes.push(json!({"primitives": primitives, "extras": {"triangles": mesh.triangles()}}));
+        self.meshes
+            .push(json!({"primitives": primitives, "extras": {"triangles": mesh.triangles()}}));
         self.meshes.len() - 1
     }
 
     /// Stands a mesh somewhere.
     pub(crate) fn stand(&mut self, mesh: usize, standing: &Standing) {
         let (sin, cos) = (standing.yaw * 0.5).sin_cos();
-        let count = self.meshes.get(mesh).and_then(|mesh| mesh.pointer("/extras/triangles")).and_then(Json::as_u64);
+        let count = self
+            .meshes
+            .get(mesh)
+            .and_then(|mesh| mesh.pointer("/extras/triangles"))
+            .and_then(Json::as_u64);
         self.triangles += count.unwrap_or(0);
         self.nodes.push(json!({
             "name": standing.name,
@@ -103,7 +108,8 @@ impl Glb {
         let length = 12 + 8 + text.len() + 8 + self.bytes.len();
         let size = |length: usize| {
             u32::try_from(length).map(u32::to_le_bytes).map_err(|_| {
-                Error::invalid("the mesh is larger than a GLB file can be").hint("ask for fewer triangles")
+                Error::invalid("the mesh is larger than a GLB file can be")
+                    .hint("ask for fewer triangles")
             })
         };
         let mut file = Vec::with_capacity(length);

@@ -10,6 +10,7 @@ mod filter;
 mod glb;
 mod material;
 mod mesh;
+mod misbehaviour;
 mod music;
 mod noise;
 mod operations;
@@ -19,8 +20,10 @@ mod scene;
 mod shape;
 mod subject;
 mod vector;
+mod voice;
 mod world;
 
+pub use misbehaviour::{Misbehaviour, Misdeed};
 pub use scene::{
     Camera, Finish, Gobo, Light, Make, Mood, Place, Prop, Scene, Subject, SubjectKind, Substance,
     Surface, SurfaceForm,
@@ -31,5 +34,5 @@ use impasto_domain::Operation;
 
 /// Every offline model, by the endpoint under which the catalogue names it.
 pub fn operations() -> Vec<Operation> {
-    [operations::OPERATIONS, music::OPERATIONS].concat()
+    [operations::OPERATIONS, music::OPERATIONS, voice::OPERATIONS].concat()
 }

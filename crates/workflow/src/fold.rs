@@ -63,10 +63,6 @@ pub(crate) struct StepState {
 }
 
 impl StepState {
-    pub(crate) fn is_done(&self) -> bool {
-        self.expanded && self.remaining == 0
-    }
-
     /// How many instances share their first `depth` places.
     fn stride(&self, depth: usize) -> usize {
         self.sizes.iter().skip(depth).product()

@@ -2,10 +2,12 @@
 
 mod attempts;
 mod choose;
+mod compile;
 mod convert;
 mod event;
 mod fold;
 mod instance;
+mod known;
 mod machine;
 mod plan;
 mod program;

@@ -159,8 +159,7 @@ impl Plan {
         source: &str,
         tasks: &BTreeMap<TaskId, Task>,
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let _ = tasks;
-        Err(vec![Diagnostic::error(0..source.len(), "workflows cannot be compiled yet")])
+        crate::compile::compile(source, tasks)
     }
 
     /// One task as a workflow of one step, which is named after the task.
@@ -205,12 +204,11 @@ impl Plan {
 
     /// The inputs with defaults filled in, or everything that is wrong with them.
     pub fn admit(&self, inputs: Values) -> Result<Values, Vec<String>> {
-        Ok(inputs)
+        crate::known::admit(&self.inputs, inputs)
     }
 
     /// The calls that a run with these inputs will make, as far as they are known before.
     pub fn dry_run(&self, inputs: &Values) -> Vec<PlannedCall> {
-        let _ = inputs;
-        Vec::new()
+        crate::known::dry_run(self, inputs)
     }
 }

@@ -258,7 +258,7 @@ impl Interior {
 
     /// Light on a plain wall.
     fn even(&self, p: V3) -> f32 {
-        let lamp = mix(0.24, 0.80, self.daylight);
+        let lamp = mix(0.24, 0.95, self.daylight);
         lamp * (1.0 + 0.25 * (p.x / HALF_WIDTH) * self.light_side)
     }
 
@@ -303,7 +303,7 @@ impl Interior {
         if let Some(window) = &self.window {
             // Daylight spills on the wall around the window.
             let far = ((x - window.at).abs() - window.half).max(0.0);
-            color *= (1.0 + 0.7 * (-far * 0.9).exp());
+            color *= 1.0 + 0.7 * (-far * 0.9).exp();
             let sill =
                 (x - window.at).abs() < window.half + 0.25 && (y - window.low + 0.05).abs() < 0.09;
             color = if sill {

@@ -9,7 +9,7 @@ mod sphere;
 
 pub(crate) use sphere::{Sphere, direction};
 
-use crate::noise::Dice;
+use crate::noise::{Dice, lattice_unit};
 use crate::scene::{Gobo, Place, Scene};
 use crate::vector::{V3, mix, smooth, v3};
 use interior::Interior;
@@ -78,6 +78,7 @@ struct Sweep {
     feature: Feature,
     at: (f32, f32),
     size: f32,
+    seed: u32,
 }
 
 /// What is done with the wall.
@@ -89,6 +90,8 @@ enum Feature {
     Arch,
     /// A slanting patch of light, as from a window.
     Slant,
+    /// Shadows of palm leaves.
+    Boughs,
 }
 
 impl Sweep {
@@ -101,7 +104,8 @@ impl Sweep {
             _ if scene.place == Place::Plain => Feature::Bare,
             0 => Feature::Disc,
             1 => Feature::Arch,
-            2 | 3 => Feature::Slant,
+            2 => Feature::Slant,
+            3 => Feature::Boughs,
             _ => Feature::Bare,
         };
         Self {
@@ -110,9 +114,28 @@ impl Sweep {
             glow: (side * dice.between(-0.12, 0.38), dice.between(-0.16, 0.12)),
             strength: dice.between(0.95, 1.15),
             feature,
-            at: (-side * dice.between(0.02, 0.26), dice.between(-0.12, -0.02)),
-            size: dice.between(0.16, 0.24),
+            at: (-side * dice.between(0.02, 0.22), dice.between(-0.16, -0.10)),
+            size: dice.between(0.11, 0.17),
+            seed: dice.next() as u32,
         }
+    }
+
+    /// The shadow of leaves that reach in from above: each a fan of narrow blades.
+    fn fronds(&self, around: f32, up: f32) -> f32 {
+        let mut shadow: f32 = 0.0;
+        for leaf in 0..3 {
+            let own = |k: i32| lattice_unit(leaf, k, self.seed);
+            let (x, y) = (around + 0.42 - 0.84 * own(1), up - 0.10 - 0.10 * own(2));
+            let (away, lean) = (x.hypot(y), 0.9 * (own(3) - 0.5));
+            let angle = x.atan2(-y) + lean + 0.9 * away * (own(4) - 0.5);
+            let blade =
+                smooth(-0.25, 0.45, (angle * 15.0 + 6.0 * own(5)).sin() - 2.4 * (away - 0.14));
+            let within = smooth(1.25, 0.95, angle.abs())
+                * smooth(0.02, 0.07, away)
+                * smooth(0.42, 0.26, away);
+            shadow = shadow.max(blade * within);
+        }
+        shadow
     }
 
     fn paint(&self, to: V3) -> V3 {
@@ -134,6 +157,7 @@ impl Sweep {
                 let depth = smooth(-self.size, self.size, x * -self.glow.0.signum());
                 lit * mix(1.0, mix(0.62, 1.05, depth), within)
             }
+            Feature::Boughs => lit * mix(1.22, 0.66, self.fronds(around, up)),
             Feature::Slant => {
                 let lean = x + y * 0.7 * self.glow.0.signum();
                 let edge = smooth(0.0, 0.035, 0.30 - lean.abs()) * smooth(-0.30, -0.22, y);

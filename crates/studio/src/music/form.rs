@@ -140,7 +140,7 @@ fn sections(bars: usize) -> Vec<Section> {
         next_bar += bars;
     };
     if intro > 0 {
-        push("intro".into(), 'A', 0, intro, 0.3);
+        push("intro".into(), 'A', 0, intro, 0.42);
     }
     for (place, letter) in letters.iter().enumerate() {
         let repeat = letters.iter().take(place).filter(|other| *other == letter).count();
@@ -178,7 +178,7 @@ mod tests {
                 assert!((0.79..=5.6).contains(&tail_s), "{text} {tenth}: tail of {tail_s} s");
                 let bend = 60.0 / form.beat_s() / brief.tempo_bpm;
                 // A few seconds hold one bar of anything, however slow it was meant to be.
-                let most = if tenth < 100 { 2.8 } else { 1.16 };
+                let most = if tenth < 150 { 2.8 } else { 1.16 };
                 assert!((1.0 / most..most).contains(&bend), "{text} {tenth}: {bend}");
             }
         }

@@ -7,7 +7,7 @@ use super::SAMPLE_RATE;
 use super::partials::{Partial, ring};
 use super::string::pluck;
 use super::wave::{Sustained, sustain};
-use crate::filter::{Biquad, OnePole};
+use crate::filter::{Biquad, OnePole, round_edges};
 use crate::noise::Dice;
 
 /// What a note is played on.
@@ -79,18 +79,6 @@ impl Timbre {
     }
 }
 
-/// Fades the first and last samples so that nothing clicks.
-pub(crate) fn round_edges(samples: &mut [f32], rise_s: f32, fall_s: f32) {
-    let rise = (rise_s * SAMPLE_RATE as f32).max(1.0);
-    let fall = (fall_s * SAMPLE_RATE as f32).max(1.0);
-    for (place, sample) in samples.iter_mut().take(rise as usize).enumerate() {
-        *sample *= place as f32 / rise;
-    }
-    for (place, sample) in samples.iter_mut().rev().take(fall as usize).enumerate() {
-        *sample *= place as f32 / fall;
-    }
-}
-
 /// A hammer on two strings: stiff partials that die in two stages, and the knock of the wood.
 fn piano(tone: &Tone, dice: &mut Dice, openness: f32) -> Vec<f32> {
     let stiffness = 0.00011 * (tone.hz / 220.0).powf(1.2).min(9.0);
@@ -119,7 +107,7 @@ fn piano(tone: &Tone, dice: &mut Dice, openness: f32) -> Vec<f32> {
         *sample += wood.next(dice.between(-1.0, 1.0)) * knock;
         knock *= 0.9982;
     }
-    scale(&mut samples, 0.34 * tone.velocity.powf(1.2));
+    scale(&mut samples, 0.66 * tone.velocity.powf(1.2));
     round_edges(&mut samples, if openness < 0.6 { 0.006 } else { 0.002 }, 0.02);
     samples
 }
@@ -149,12 +137,12 @@ fn mallet(timbre: Timbre, tone: &Tone) -> Vec<f32> {
         // Ratio, level, share of the decay.
         Timbre::Marimba => (&[(1.0, 1.0, 1.0), (3.93, 0.30, 0.28), (9.2, 0.10, 0.12)], 0.42, 0.42),
         Timbre::Vibraphone => {
-            (&[(1.0, 1.0, 1.0), (3.99, 0.22, 0.35), (10.1, 0.06, 0.1)], 2.2, 0.30)
+            (&[(1.0, 1.0, 1.0), (3.99, 0.22, 0.35), (10.1, 0.06, 0.1)], 1.6, 0.27)
         }
         _ => (
             &[(1.0, 1.0, 1.0), (2.76, 0.36, 0.5), (5.40, 0.20, 0.28), (8.93, 0.08, 0.14)],
             1.5,
-            0.20,
+            0.22,
         ),
     };
     let decay_s = (decay_s * (440.0 / tone.hz).powf(0.4)).clamp(0.15, 3.0);
@@ -170,7 +158,7 @@ fn mallet(timbre: Timbre, tone: &Tone) -> Vec<f32> {
         .filter(|partial| partial.ratio * tone.hz < 15_000.0)
         .collect();
     // Bars and bells are not damped when the hand leaves.
-    let rings_on = Tone { held_s: tone.held_s + 2.5, ..*tone };
+    let rings_on = Tone { held_s: tone.held_s + 0.7, ..*tone };
     let mut samples = ring(&partials, &rings_on, 0.2);
     if timbre == Timbre::Vibraphone {
         tremble(&mut samples, 5.1, 0.2);
@@ -180,32 +168,10 @@ fn mallet(timbre: Timbre, tone: &Tone) -> Vec<f32> {
     samples
 }
 
+/// One player.
 fn sustained(timbre: Timbre) -> Sustained {
     let plain = Sustained::default();
     match timbre {
-        Timbre::Strings => Sustained {
-            voices: 5,
-            detune_cents: 9.0,
-            rise_s: 0.28,
-            fall_s: 0.55,
-            corner: 7.0,
-            vibrato_cents: 7.0,
-            level: 0.16,
-            body: &[(500.0, 2.5), (1100.0, 2.0), (2600.0, 1.5)],
-            ..plain
-        },
-        Timbre::Choir => Sustained {
-            voices: 5,
-            detune_cents: 11.0,
-            rise_s: 0.35,
-            fall_s: 0.6,
-            corner: 5.0,
-            vibrato_cents: 14.0,
-            level: 0.17,
-            // The first formants of an open "ah".
-            body: &[(680.0, 9.0), (1080.0, 7.0), (2600.0, 4.0)],
-            ..plain
-        },
         Timbre::SoloString => Sustained {
             voices: 1,
             rise_s: 0.09,
@@ -253,7 +219,37 @@ fn sustained(timbre: Timbre) -> Sustained {
             level: 0.42,
             ..plain
         },
-        // A warm pad, and whatever has no better way.
+        _ => sustained_together(timbre),
+    }
+}
+
+/// Many players at once; whatever has no better way is a warm pad.
+fn sustained_together(timbre: Timbre) -> Sustained {
+    let plain = Sustained::default();
+    match timbre {
+        Timbre::Strings => Sustained {
+            voices: 5,
+            detune_cents: 9.0,
+            rise_s: 0.28,
+            fall_s: 0.55,
+            corner: 7.0,
+            vibrato_cents: 7.0,
+            level: 0.16,
+            body: &[(500.0, 2.5), (1100.0, 2.0), (2600.0, 1.5)],
+            ..plain
+        },
+        Timbre::Choir => Sustained {
+            voices: 5,
+            detune_cents: 11.0,
+            rise_s: 0.35,
+            fall_s: 0.6,
+            corner: 5.0,
+            vibrato_cents: 14.0,
+            level: 0.17,
+            // The first formants of an open "ah".
+            body: &[(680.0, 9.0), (1080.0, 7.0), (2600.0, 4.0)],
+            ..plain
+        },
         _ => Sustained {
             voices: 4,
             detune_cents: 12.0,

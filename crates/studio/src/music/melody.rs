@@ -69,7 +69,7 @@ fn motif(brief: &Brief, letter: char, seed: u64) -> Motif {
             let leap = if dice.chance(0.25) { 2 } else { 1 };
             step += direction * leap;
             // A line that has gone far turns round.
-            if step > 6 || step < -3 || dice.chance(0.3) {
+            if !(-3..=6).contains(&step) || dice.chance(0.3) {
                 direction = if step > 4 {
                     -1
                 } else if step < -1 {
@@ -116,11 +116,11 @@ impl Singer<'_> {
     /// The pitch, in the octave that a voice reaches from where it is.
     fn within_reach(&self, pitch: i32) -> i32 {
         let Some(before) = self.sung.last().map(|note| note.pitch) else { return pitch };
-        match pitch - before {
-            10.. if pitch >= 72 => pitch - 12,
-            ..=-10 if pitch <= 74 => pitch + 12,
-            _ => pitch,
+        if (pitch - before).abs() < 10 && (58..=84).contains(&pitch) {
+            return pitch;
         }
+        let strain = |pitch: &i32| (pitch - before).abs() * 2 + (pitch - 71).abs();
+        [pitch - 12, pitch, pitch + 12].into_iter().min_by_key(strain).unwrap_or(pitch)
     }
 
     /// Sings the motif once, from beat `start`, moved by `shift` steps; an answer closes early, on
@@ -190,6 +190,12 @@ fn chord_at(chords: &[Span], beat: f64) -> Option<&Chord> {
     chords.get(place.checked_sub(1)?).map(|span| &span.chord)
 }
 
+/// Whether a pitch lies a semitone below a tone of the chord without belonging to it.
+fn clashes(chord: &Chord, pitch: i32) -> bool {
+    !chord.tones.contains(&pitch.rem_euclid(12))
+        && chord.tones.contains(&(pitch + 1).rem_euclid(12))
+}
+
 fn nearest_tone(chord: &Chord, pitch: i32) -> i32 {
     let in_chord = |candidate: &i32| chord.tones.contains(&candidate.rem_euclid(12));
     let order = [0, -1, 1, -2, 2, -3, 3, -4, 4, 5];
@@ -205,10 +211,11 @@ fn ornament(key: &Key, chords: &[Span], sung: &mut Vec<Sung>, dice: &mut Dice) {
     let whole = *last;
     last.beats = whole.beats - 0.5;
     let beat = whole.beat + last.beats;
-    let below = (0..15).map(|step| realise(key, chords, beat, step - 7, false));
-    let neighbour = below
-        .filter(|pitch| *pitch != whole.pitch)
-        .min_by_key(|pitch| (pitch - whole.pitch).abs() * 2 + i32::from(*pitch > whole.pitch));
+    let in_scale = |pitch: &i32| key.mode.steps().contains(&(pitch - key.tonic).rem_euclid(12));
+    let fits = |pitch: &i32| {
+        in_scale(pitch) && chord_at(chords, beat).is_some_and(|chord| !clashes(chord, *pitch))
+    };
+    let neighbour = [-2, -1, 2, 1].iter().map(|offset| whole.pitch + offset).find(fits);
     let pitch = neighbour.filter(|_| dice.chance(0.8)).unwrap_or(whole.pitch);
     sung.push(Sung { beat, beats: 0.5, pitch, velocity: whole.velocity - 0.08 });
 }
@@ -253,7 +260,7 @@ mod tests {
                 assert!(sung.iter().all(|note| (55..=91).contains(&note.pitch)), "{sung:?}");
                 assert!(sung.windows(2).all(|pair| pair[0].beat < pair[1].beat), "{text} {seed}");
                 let leaps = sung.windows(2).map(|pair| (pair[1].pitch - pair[0].pitch).abs());
-                assert!(leaps.max().unwrap() <= 12);
+                assert!(leaps.max().unwrap() <= 12, "{text} {seed}: {sung:?}");
                 let last = sung.last().unwrap();
                 assert_eq!((last.pitch - brief.tonic).rem_euclid(12), 0);
                 assert_eq!(last.beat, form.beats());

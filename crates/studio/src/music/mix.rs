@@ -138,14 +138,14 @@ fn drum_place(genre: Genre, drum: Drum) -> Place {
         Drum::Boom => (0.6, 0.0, 0.4),
         Drum::Tom => (0.5, -0.15, 0.45),
         Drum::Snare => (0.42, 0.05, 0.22),
-        Drum::Brush => (0.55, 0.1, 0.25),
-        Drum::Rim => (0.32, -0.2, 0.3),
-        Drum::Clap => (0.32, 0.08, 0.3),
-        Drum::Shaker => (0.42, 0.38, 0.15),
-        Drum::Hat => (0.28, 0.3, 0.08),
-        Drum::OpenHat => (0.24, 0.28, 0.1),
-        Drum::Ride => (0.26, 0.35, 0.18),
-        Drum::Crash => (0.2, -0.3, 0.3),
+        Drum::Brush => (0.62, 0.1, 0.25),
+        Drum::Rim => (0.8, -0.2, 0.3),
+        Drum::Clap => (0.55, 0.08, 0.3),
+        Drum::Shaker => (0.85, 0.38, 0.15),
+        Drum::Hat => (0.42, 0.3, 0.08),
+        Drum::OpenHat => (0.32, 0.28, 0.1),
+        Drum::Ride => (0.3, 0.35, 0.18),
+        Drum::Crash => (0.3, -0.3, 0.3),
     };
     let quieter = match genre {
         Genre::Acoustic | Genre::Ambient => 0.7,
@@ -161,11 +161,12 @@ fn part_place(brief: &Brief, part: Part, timbre: Timbre, pitch: i32) -> Place {
     let roomy = if brief.genre == Genre::Ambient { 1.4 } else { 1.0 };
     let (gain, pan, send) = match part {
         Part::Lead => (0.62, 0.08 + across * 0.25, 0.34),
-        Part::Chords => {
-            (0.40, if timbre == Timbre::Guitar { -0.28 } else { across * 0.7 - 0.1 }, 0.28)
-        }
-        Part::Pad => (0.34, 0.0, 0.34),
-        Part::Bass => (0.56, 0.0, 0.04),
+        Part::Chords if timbre == Timbre::Guitar => (0.46, -0.28, 0.28),
+        Part::Chords => (0.46, across * 0.7 - 0.1, 0.28),
+        Part::Pad => (0.19, 0.0, 0.34),
+        // A section of basses is softer than one plucked string.
+        Part::Bass if timbre == Timbre::Strings => (0.9, 0.0, 0.2),
+        Part::Bass => (0.5, 0.0, 0.04),
         Part::Drums(_) => (0.5, 0.0, 0.1),
     };
     Place { gain, pan, send: send * roomy }

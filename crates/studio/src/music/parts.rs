@@ -116,7 +116,7 @@ impl Score<'_> {
         match (self.brief.genre, self.brief.beats_per_bar) {
             (_, 3) => self.strike(WALTZ, span, voicing, weight),
             (Genre::Acoustic | Genre::Cinematic, _) if calm => {
-                self.roll(span, voicing, 1.0, weight)
+                self.roll(span, voicing, 1.0, weight);
             }
             (Genre::Acoustic, _) => self.roll(span, voicing, 0.5, weight),
             (Genre::Cinematic, _) => self.roll(span, voicing, 0.5, weight),
@@ -195,8 +195,13 @@ impl Score<'_> {
         }
     }
 
+    /// Whether bass and drums are silent: they join after the intro, except in jazz.
+    fn waits(&self, section: &Section) -> bool {
+        section.name == "intro" && self.brief.genre != Genre::Jazz
+    }
+
     fn bass_bar(&mut self, section: &Section, span: &Span, next_root: i32) {
-        if self.brief.band.bass.is_none() || section.name == "intro" {
+        if self.brief.band.bass.is_none() || self.waits(section) {
             return;
         }
         let root = low_root(span.chord.root);
@@ -287,7 +292,7 @@ impl Score<'_> {
         let Some(kit) = self.brief.band.drums else { return };
         let form = self.form;
         for (place, section) in form.sections.iter().enumerate() {
-            if section.name == "intro" || section.bars == 0 {
+            if section.bars == 0 || self.waits(section) {
                 continue;
             }
             // A cymbal marks where something new begins.

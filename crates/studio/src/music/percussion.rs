@@ -1,7 +1,7 @@
 //! Drums: what each kit plays, and how each drum sounds.
 
 use super::SAMPLE_RATE;
-use crate::filter::{Biquad, OnePole};
+use crate::filter::{Biquad, OnePole, round_edges};
 use crate::noise::Dice;
 
 /// A set of drums and the way it is played.
@@ -134,7 +134,7 @@ pub(crate) fn strike(drum: Drum, velocity: f32, dice: &mut Dice) -> Vec<f32> {
     for sample in &mut samples {
         *sample *= level;
     }
-    super::instrument::round_edges(&mut samples, 0.0006, 0.01);
+    round_edges(&mut samples, 0.0006, 0.01);
     samples
 }
 

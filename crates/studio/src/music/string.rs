@@ -2,9 +2,9 @@
 //! (K. Karplus and A. Strong, 1983; tuned with an all-pass as by D. Jaffe and J. Smith).
 
 use super::SAMPLE_RATE;
-use super::instrument::{Tone, round_edges, scale};
+use super::instrument::{Tone, scale};
 use super::partials::damp;
-use crate::filter::{Biquad, OnePole};
+use crate::filter::{Biquad, OnePole, round_edges};
 use crate::noise::Dice;
 
 /// A kind of string and of body.
@@ -48,7 +48,7 @@ pub(crate) const UPRIGHT_BASS: Strung = Strung {
     dullness: 0.36,
     body: &[(62.0, 2.0), (110.0, 3.0), (800.0, 2.0)],
     damper_s: 0.07,
-    level: 0.95,
+    level: 0.62,
 };
 pub(crate) const ELECTRIC_BASS: Strung = Strung {
     ring_s: 2.6,
@@ -57,7 +57,7 @@ pub(crate) const ELECTRIC_BASS: Strung = Strung {
     dullness: 0.3,
     body: &[(90.0, 2.0), (700.0, 1.5)],
     damper_s: 0.05,
-    level: 0.8,
+    level: 0.66,
 };
 
 /// One plucked note.
@@ -75,7 +75,8 @@ pub(crate) fn pluck(tone: &Tone, dice: &mut Dice, string: &Strung) -> Vec<f32> {
     let mut line = excitation(whole as usize, tone, dice, string);
     let length = ((tone.held_s + string.damper_s * 9.0).min(ring_s * 1.3) * rate) as usize;
     let mut samples = Vec::with_capacity(length);
-    let (mut before, mut passed_in, mut passed_out, mut place) = (0.0_f32, 0.0_f32, 0.0_f32, 0);
+    let seam = line.last().copied().unwrap_or_default();
+    let (mut before, mut passed_in, mut passed_out, mut place) = (seam, seam, seam, 0);
     for _ in 0..length {
         let Some(slot) = line.get_mut(place) else { break };
         let out = *slot;
@@ -104,8 +105,14 @@ pub(crate) fn pluck(tone: &Tone, dice: &mut Dice, string: &Strung) -> Vec<f32> {
 fn excitation(length: usize, tone: &Tone, dice: &mut Dice, string: &Strung) -> Vec<f32> {
     let corner = string.finger_hz * (0.45 + 0.9 * tone.velocity) * (0.6 + 0.8 * tone.brightness);
     let (mut soft, mut softer) = (OnePole::low_pass(corner), OnePole::low_pass(corner * 1.6));
-    let mut noise: Vec<f32> =
-        (0..length).map(|_| softer.next(soft.next(dice.between(-1.0, 1.0)))).collect();
+    let mut noise: Vec<f32> = (0..length).map(|_| dice.between(-1.0, 1.0)).collect();
+    // Once round before it counts: the line is a circle, and a seam would click at every turn.
+    for sample in &noise {
+        softer.next(soft.next(*sample));
+    }
+    for sample in &mut noise {
+        *sample = softer.next(soft.next(*sample));
+    }
     let mean = noise.iter().sum::<f32>() / length.max(1) as f32;
     for sample in &mut noise {
         *sample -= mean;

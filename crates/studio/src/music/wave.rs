@@ -1,8 +1,8 @@
 //! Sustained tones: several readers, slightly out of tune, of a bandlimited wave.
 
 use super::SAMPLE_RATE;
-use super::instrument::{Tone, round_edges};
-use crate::filter::Biquad;
+use super::instrument::Tone;
+use crate::filter::{Biquad, round_edges};
 use crate::noise::Dice;
 
 /// How a sustained tone is made.

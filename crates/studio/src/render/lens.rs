@@ -79,7 +79,8 @@ impl Lens {
         let depth = depth.max(0.3);
         // What is meant to be seen is a whole thing: nearby depths stay sharp.
         let off = depth - self.focus;
-        let off = off.signum() * (off.abs() - 0.35).max(0.0);
+        let sharp = if off < 0.0 { 0.8 } else { 0.35 };
+        let off = off.signum() * (off.abs() - sharp).max(0.0);
         (self.blur * off / depth).clamp(-0.03, 0.03)
     }
 

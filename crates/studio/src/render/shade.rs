@@ -32,7 +32,10 @@ impl Stage {
             return color;
         }
         let mut level = to;
-        level.y = level.y.max(-0.012);
+        if self.endless {
+            // Land meets the sky at the horizon; a sweep is painted all the way down.
+            level.y = level.y.max(-0.012);
+        }
         color.mix(self.backdrop.paint(from, level.unit()), share)
     }
 
@@ -97,7 +100,7 @@ impl Stage {
         let body = self.meet_body(from, towards, 8.0);
         if let Some(other) = body {
             // The rougher the surface and the farther the thing, the less of it is left.
-            let near = self.glimpse(&other, towards);
+            let near = self.glimpse(&other, towards).min(V3::all(1.2));
             return near.mix(sky * open, (0.15 * rough + 2.4 * rough * other.t).clamp(0.0, 1.0));
         }
         if towards.y < -0.01

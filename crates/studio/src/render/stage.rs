@@ -23,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) rim: Option<(V3, V3)>,
     /// The sweep's own blending into the backdrop begins at this distance.
     pub(crate) fade: (f32, f32),
+    /// Whether the ground goes on to the horizon.
+    pub(crate) endless: bool,
 }
 
 /// The main light.
@@ -107,6 +109,7 @@ impl Stage {
             sphere,
             key: Key::new(scene, towards, strength),
             rim: (scene.light.rim > 0.0).then_some((back, rim_color * scene.light.rim)),
+            endless: scene.surface.form == SurfaceForm::Ground,
             fade: if scene.surface.form == SurfaceForm::Ground { (9.0, 38.0) } else { (0.3, 7.0) },
         }
     }

@@ -170,7 +170,8 @@ pub(super) fn shoe(b: &mut Brief) -> Body {
     let upper = Material::paint(b.color, 0.6);
     let sole = Material::paint(from_hex(0xf2f0ea), 0.5);
     let accent = Material::paint(from_hex(0x24262a).mix(b.color, 0.1), 0.5);
-    let ground = |y: f32| Part::new(Form::Block(v3(3.0, 1.0, 3.0), 0.0), 1).at(0.0, y, 0.0).carved();
+    let ground =
+        |y: f32| Part::new(Form::Block(v3(3.0, 1.0, 3.0), 0.0), 1).at(0.0, y, 0.0).carved();
     let egg = |axes: V3, x: f32, y: f32| Part::new(Form::Ellipsoid(axes), 0).at(x, y, 0.0);
     let mut parts = vec![
         // The sole is a slice of a long egg; what is above and below the slice is taken away.
@@ -181,7 +182,8 @@ pub(super) fn shoe(b: &mut Brief) -> Body {
         egg(v3(0.52, 0.31, 0.225), -0.06, 0.34).joined(0.10),
         egg(v3(0.38, 0.19, 0.24), 0.46, 0.24).joined(0.16),
         egg(v3(0.23, 0.22, 0.175), -0.50, 0.66).joined(0.10),
-        Part::new(Form::Limb(v3(-0.30, 0.70, 0.0), v3(0.24, 0.42, 0.0), 0.10, 0.08), 0).joined(0.06),
+        Part::new(Form::Limb(v3(-0.30, 0.70, 0.0), v3(0.24, 0.42, 0.0), 0.10, 0.08), 0)
+            .joined(0.06),
         egg(v3(0.17, 0.30, 0.115), -0.50, 0.92).carved().joined(0.04),
         Part::new(Form::Ellipsoid(v3(0.17, 0.13, 0.225)), 1).at(0.685, 0.20, 0.0),
         Part::new(Form::Ellipsoid(v3(0.10, 0.15, 0.14)), 2).at(-0.715, 0.36, 0.0),

@@ -1,0 +1,268 @@
+//! What can be typed: the commands, their flags and their examples. What it means is decided elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// One API and durable workflows over every generative media model.
+#[derive(Parser, Debug)]
+#[command(
+    name = "impasto",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  impasto generate text-to-image \"a red mug on marble, soft window light\" -n 4
+  impasto plan workflows/product-film.yaml -i photo=@mug.png -i product=\"Red mug\"
+  impasto run  workflows/product-film.yaml -i photo=@mug.png -i product=\"Red mug\" -o out/
+  impasto resume            # go on with the newest unfinished run"
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: GlobalFlags,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug)]
+pub(crate) struct GlobalFlags {
+    /// Where runs and assets are kept [default: $XDG_DATA_HOME/impasto or ~/.local/share/impasto]
+    #[arg(long, global = true, env = "IMPASTO_DATA", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data: Option<PathBuf>,
+    /// A folder of tasks, providers and models on top of the built-in catalogue
+    #[arg(long, global = true, env = "IMPASTO_CATALOG", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Answer in JSON, for machines; events of a run come as one object per line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Make offline models misbehave, such as "fail=rate_limited,rate=0.3;latency_ms=200"
+    #[arg(
+        long,
+        global = true,
+        env = "IMPASTO_MISBEHAVE",
+        value_name = "SPEC",
+        hide_short_help = true
+    )]
+    pub(crate) misbehave: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run a workflow and write its outputs to a folder
+    #[command(after_help = "\
+Examples:
+  impasto run workflows/product-film.yaml -i photo=@mug.png -i product=\"Red mug\" -o out/
+  impasto run film.yaml -i scenes=@scenes.json -i look=noir --tier draft --json
+Ctrl-C stops cleanly and the run can be resumed; a second Ctrl-C stops at once.")]
+    Run(RunCommand),
+    /// Show what a workflow would do: its graph, the offers it would take and why, cost and time
+    #[command(after_help = "\
+Examples:
+  impasto plan workflows/product-film.yaml
+  impasto plan workflows/product-film.yaml -i photo=@mug.png -i product=\"Red mug\" --json
+Nothing is executed and nothing is paid.")]
+    Plan(PlanCommand),
+    /// Go on with a run that was interrupted, killed or failed; finished steps are not done again
+    #[command(after_help = "\
+Examples:
+  impasto resume                 # the newest unfinished run
+  impasto resume run-1a2b -o out/")]
+    Resume(ResumeCommand),
+    /// List runs, newest first
+    Runs(RunsCommand),
+    /// Show a run: every step, attempt, decision, cost and asset
+    Show {
+        /// The run's id, or the beginning of it
+        run: String,
+    },
+    /// Cancel a run for good, also one that another process is working on
+    Cancel {
+        /// The run's id, or the beginning of it
+        run: String,
+    },
+    /// Do one task without a workflow
+    #[command(after_help = "\
+Examples:
+  impasto generate text-to-image \"a red mug on marble, soft window light\" -n 4
+  impasto generate text-to-speech \"Good morning.\" -o out/
+  impasto generate remove-background -i image=@mug.png
+  impasto generate image-to-video -i image=@mug.png -i camera=orbit -i duration=3
+`impasto tasks TASK` lists what a task takes and gives.")]
+    Generate(GenerateCommand),
+    /// List models, or show one
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+Examples:
+  impasto models --task text-to-image
+  impasto models show sketch-scene"
+    )]
+    Models {
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+        /// Only models that do this task
+        #[arg(long, value_name = "TASK")]
+        task: Option<String>,
+    },
+    /// List tasks, or show what one takes and gives
+    Tasks {
+        /// A task to show
+        task: Option<String>,
+    },
+    /// Check workflows, and prompts for what they leave open
+    #[command(after_help = "\
+Examples:
+  impasto lint workflows/product-film.yaml
+  impasto lint --prompt \"a nice mug\"")]
+    Lint(LintCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Example:
+  impasto completions bash > ~/.local/share/bash-completion/completions/impasto")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunCommand {
+    /// The workflow file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) workflow: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: InputFlags,
+    #[command(flatten)]
+    pub(crate) policy: PolicyFlags,
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanCommand {
+    /// The workflow file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) workflow: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: InputFlags,
+    #[command(flatten)]
+    pub(crate) policy: PolicyFlags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ResumeCommand {
+    /// The run's id, or the beginning of it [default: the newest unfinished run]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunsCommand {
+    /// Only runs in this state
+    #[arg(long)]
+    pub(crate) status: Option<StatusName>,
+    /// The most runs to list
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GenerateCommand {
+    /// The task, such as text-to-image
+    pub(crate) task: String,
+    /// The prompt or text; what is not given as -i
+    pub(crate) prompt: Option<String>,
+    /// How many (for tasks that take num_images)
+    #[arg(short = 'n', long = "count", value_name = "N")]
+    pub(crate) count: Option<u32>,
+    /// The seed; without one, one is drawn and shown
+    #[arg(long)]
+    pub(crate) seed: Option<u32>,
+    #[command(flatten)]
+    pub(crate) inputs: InputFlags,
+    #[command(flatten)]
+    pub(crate) policy: PolicyFlags,
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ModelsCommand {
+    /// Show one model: what it does, where it is offered, prices, licence
+    Show {
+        /// The model's id
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LintCommand {
+    /// Workflow files
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present = "prompt")]
+    pub(crate) workflows: Vec<PathBuf>,
+    /// A prompt instead of a file
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Count warnings as errors
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Flags that give inputs.
+#[derive(Args, Debug, Default)]
+pub(crate) struct InputFlags {
+    /// An input: name=value, or name=@file
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    pub(crate) inputs: Vec<String>,
+}
+
+/// Flags that say what is wanted of the route.
+#[derive(Args, Debug, Default)]
+pub(crate) struct PolicyFlags {
+    /// The tier to aim at
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: Option<TierName>,
+    /// The most that one call may cost, in dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_cost: Option<String>,
+    /// The longest that one call may be expected to take, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_latency: Option<f64>,
+    /// Take only these models, in this order (may be repeated)
+    #[arg(long = "model", value_name = "MODEL")]
+    pub(crate) models: Vec<String>,
+}
+
+/// Flags that say where the results go.
+#[derive(Args, Debug, Default)]
+pub(crate) struct OutputFlags {
+    /// Write the outputs and run.json to this folder
+    #[arg(short = 'o', long = "output", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Do every step again, even if an equal one has been done before
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// No progress, only the result
+    #[arg(short = 'q', long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TierName {
+    Draft,
+    Standard,
+    Hero,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum StatusName {
+    Running,
+    Succeeded,
+    Failed,
+    Interrupted,
+    Cancelled,
+    Parked,
+}

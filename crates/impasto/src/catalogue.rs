@@ -1,0 +1,210 @@
+//! `models` and `tasks`: what the catalogue holds, for people and for machines. Also where its
+//! layers are read from.
+
+use std::path::{Path, PathBuf};
+
+use impasto_catalog::{Catalog, Finding, Layer, Model, Offer};
+use impasto_domain::{Error, Field, ModelId, Result, Task, TaskId};
+use serde_json::json;
+
+use crate::inputs::unreadable;
+use crate::screen::{Screen, Style};
+
+/// The most files that a folder on top of the catalogue may hold.
+const FILES_MAX: usize = 10_000;
+/// The largest file of a catalogue, in bytes.
+const FILE_BYTES_MAX: u64 = 1_000_000;
+
+/// The built-in catalogue, with a folder of the user's on top. Warnings go to the screen.
+pub(crate) fn load(folder: Option<&Path>, screen: Screen) -> Result<Catalog> {
+    let mut layers = vec![Layer::embedded()];
+    if let Some(folder) = folder {
+        layers.push(read_folder(folder)?);
+    }
+    let shown = |finding: &Finding| {
+        let place = folder.map_or_else(PathBuf::new, |folder| folder.join(&finding.path));
+        finding.diagnostic.render(&place.display().to_string(), &finding.text)
+    };
+    match Catalog::load(&layers) {
+        Ok((catalog, warnings)) => {
+            warnings.iter().for_each(|warning| screen.raw_note(&shown(warning)));
+            Ok(catalog)
+        }
+        Err(findings) => {
+            findings.iter().for_each(|finding| screen.raw_note(&shown(finding)));
+            let message = format!("the catalogue has {} error(s)", findings.len());
+            Err(Error::invalid(message).hint("mend the places shown above"))
+        }
+    }
+}
+
+fn read_folder(folder: &Path) -> Result<Layer> {
+    let mut layer = Layer { name: folder.display().to_string(), files: Vec::new() };
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let entries = std::fs::read_dir(&next).map_err(|error| unreadable(&next, &error))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                layer.files.push((relative(folder, &path), read_file(&path)?));
+            }
+        }
+        if layer.files.len() > FILES_MAX {
+            let message = format!("'{}' holds more than {FILES_MAX} files", folder.display());
+            return Err(Error::invalid(message)
+                .hint("name the folder that holds tasks/, providers/ and models/"));
+        }
+    }
+    Ok(layer)
+}
+
+fn relative(folder: &Path, path: &Path) -> String {
+    let parts = path.strip_prefix(folder).unwrap_or(path).iter();
+    parts.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+fn read_file(path: &Path) -> Result<String> {
+    let bytes = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    if bytes > FILE_BYTES_MAX {
+        let message =
+            format!("'{}' has {bytes} bytes, the most is {FILE_BYTES_MAX}", path.display());
+        return Err(Error::invalid(message));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+/// `impasto models`.
+pub(crate) fn list_models(catalog: &Catalog, task: Option<&str>, screen: Screen) -> Result<()> {
+    let wanted =
+        task.map(|task| catalog.task(&TaskId::new(task)).map(|task| &task.id)).transpose()?;
+    let models: Vec<&Model> = catalog
+        .models
+        .values()
+        .filter(|model| wanted.is_none_or(|task| model.tasks.contains(task)))
+        .collect();
+    if screen.json {
+        screen.json_block(&models);
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = models.iter().map(|model| model_row(catalog, model)).collect();
+    screen.table(&["model", "tier", "licence", "provider", "what", "note"], &rows);
+    Ok(())
+}
+
+fn model_row(catalog: &Catalog, model: &Model) -> Vec<String> {
+    let mut providers: Vec<&str> =
+        offers_of(catalog, model).map(|offer| offer.provider.as_str()).collect();
+    providers.dedup();
+    vec![
+        model.id.to_string(),
+        model.tier.to_string(),
+        model.licence.clone(),
+        providers.join(", "),
+        model.title.clone(),
+        model.note.clone(),
+    ]
+}
+
+fn offers_of<'a>(catalog: &'a Catalog, model: &'a Model) -> impl Iterator<Item = &'a Offer> {
+    model.offers.iter().filter_map(|id| catalog.offers.get(id))
+}
+
+/// `impasto models show ID`.
+pub(crate) fn show_model(catalog: &Catalog, id: &str, screen: Screen) -> Result<()> {
+    let model = catalog.model(&ModelId::new(id))?;
+    let offers: Vec<&Offer> = offers_of(catalog, model).collect();
+    if screen.json {
+        screen.json_block(&json!({ "model": model, "offers": offers }));
+        return Ok(());
+    }
+    screen.line(format!("{}  {}", screen.paint(model.id.as_str(), Style::Bold), model.title));
+    screen.line(&model.description);
+    if !model.note.is_empty() {
+        screen.line(screen.paint(&model.note, Style::Yellow));
+    }
+    let facts = [
+        ("company", model.company.clone()),
+        ("version", model.version.clone()),
+        ("licence", model.licence.clone()),
+        ("training data", model.training_data.clone()),
+        ("tier", model.tier.to_string()),
+    ];
+    for (name, fact) in facts {
+        screen.line(format!("  {name:<14} {fact}"));
+    }
+    screen.line("");
+    let rows: Vec<Vec<String>> = offers.iter().map(|offer| offer_row(offer)).collect();
+    screen.table(&["task", "provider", "endpoint", "price", "needs"], &rows);
+    Ok(())
+}
+
+fn offer_row(offer: &Offer) -> Vec<String> {
+    let needs: Vec<&str> = offer.needs.iter().map(|need| need.program.as_str()).collect();
+    vec![
+        offer.task.to_string(),
+        offer.provider.to_string(),
+        offer.endpoint.clone(),
+        offer.price.describe(),
+        needs.join(", "),
+    ]
+}
+
+/// `impasto tasks`.
+pub(crate) fn list_tasks(catalog: &Catalog, screen: Screen) {
+    if screen.json {
+        screen.json_block(&catalog.tasks.values().collect::<Vec<_>>());
+        return;
+    }
+    let names = |fields: &[Field]| {
+        fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let row =
+        |task: &Task| vec![task.id.to_string(), task.description.clone(), names(&task.output)];
+    let rows: Vec<Vec<String>> = catalog.tasks.values().map(row).collect();
+    screen.table(&["task", "what it does", "gives"], &rows);
+}
+
+/// `impasto tasks TASK`.
+pub(crate) fn show_task(catalog: &Catalog, id: &str, screen: Screen) -> Result<()> {
+    let task = catalog.task(&TaskId::new(id))?;
+    if screen.json {
+        screen.json_block(task);
+        return Ok(());
+    }
+    screen.line(format!("{}  {}\n", screen.paint(task.id.as_str(), Style::Bold), task.description));
+    screen.table(
+        &["takes", "type", "", "meaning"],
+        &task.input.iter().map(field_row).collect::<Vec<_>>(),
+    );
+    screen.line("");
+    screen.table(
+        &["gives", "type", "", "meaning"],
+        &task.output.iter().map(field_row).collect::<Vec<_>>(),
+    );
+    screen.line("\noffered by:");
+    for offer in catalog.offers_for(&task.id) {
+        screen.line(format!("  {}", offer.id));
+    }
+    Ok(())
+}
+
+fn field_row(field: &Field) -> Vec<String> {
+    vec![field.name.clone(), field.ty.to_string(), limits(field), field.description.clone()]
+}
+
+/// What is asked of a field beyond its type: `required`, `1 to 16`, `default 4 s`.
+fn limits(field: &Field) -> String {
+    let unit = field.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
+    let range = match (field.min, field.max) {
+        (Some(min), Some(max)) => Some(format!("{min} to {max}{unit}")),
+        (Some(min), None) => Some(format!("from {min}{unit}")),
+        (None, Some(max)) => Some(format!("up to {max}{unit}")),
+        (None, None) => None,
+    };
+    let values = (!field.values.is_empty()).then(|| field.values.join(" | "));
+    let default = field.default.as_ref().map(|default| format!("default {}", default.to_json()));
+    let required = field.required.then(|| "required".to_owned());
+    [required, values, range, default].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

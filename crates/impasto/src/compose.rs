@@ -1,0 +1,118 @@
+//! The composition root: which stores, which drivers, which catalogue make an engine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use impasto_catalog::Catalog;
+use impasto_domain::{AssetRef, Error, MediaFacts, Result, Value, Values, Workbench};
+use impasto_engine::{
+    Driver, Engine, EngineOptions, Fault, FaultHook, Importer, OperationsDriver, Parts, Render,
+    SystemClock,
+};
+use impasto_media::sandbox::Sandbox;
+use impasto_store_sql::{FolderBlobs, SqliteOptions, SqliteRuns};
+use impasto_studio::Misbehaviour;
+
+use crate::args::GlobalFlags;
+use crate::catalogue;
+use crate::inputs::unreadable;
+use crate::screen::Screen;
+
+/// The dialect of the tools that run in this process.
+const TOOLS_DIALECT: &str = "tools";
+/// The dialect of the offline models that run in this process.
+const SKETCH_DIALECT: &str = "sketch";
+/// The operation that turns a described video into a file.
+const RENDER: &str = "render-video";
+/// The hidden command under which this program decodes a foreign file.
+pub(crate) const SANDBOX_COMMAND: &str = "sandbox-child";
+
+/// The engine of this process, and its catalogue.
+pub(crate) fn engine(flags: &GlobalFlags, screen: Screen) -> Result<(Engine, Arc<Catalog>)> {
+    let catalog = Arc::new(catalogue::load(flags.catalog.as_deref(), screen)?);
+    let data = data_folder(flags.data.as_deref())?;
+    let tools = impasto_media::operations();
+    let render =
+        tools.iter().find(|operation| operation.name == RENDER).map(|operation| operation.run);
+    let render = render.ok_or_else(|| Error::internal("the renderer is not among the tools"))?;
+    let mut sketch = OperationsDriver::new(impasto_studio::operations());
+    if let Some(spec) = &flags.misbehave {
+        sketch = sketch.with_faults(faults(Misbehaviour::parse(spec)?));
+    }
+    let drivers: [(&str, Arc<dyn Driver>); 2] = [
+        (TOOLS_DIALECT, Arc::new(OperationsDriver::new(tools))),
+        (SKETCH_DIALECT, Arc::new(sketch)),
+    ];
+    let parts = Parts {
+        catalog: Arc::clone(&catalog),
+        runs: Arc::new(SqliteRuns::open(&data, &SqliteOptions::default())?),
+        blobs: Arc::new(FolderBlobs::open(&data.join("assets"))?),
+        drivers: drivers
+            .into_iter()
+            .map(|(dialect, driver)| (dialect.to_owned(), driver))
+            .collect::<BTreeMap<_, _>>(),
+        importer: Arc::new(SandboxImporter { sandbox: Sandbox::of_this_program(SANDBOX_COMMAND)? }),
+        render: rendering(render),
+        clock: Arc::new(SystemClock),
+    };
+    Ok((Engine::new(parts, EngineOptions::default()), catalog))
+}
+
+/// The folder that was named, or the usual one of this machine.
+fn data_folder(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let set =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
+    usual.map(|folder| folder.join("impasto")).ok_or_else(|| {
+        Error::unavailable("there is no home folder to keep runs and assets in")
+            .hint("name a folder with --data")
+    })
+}
+
+fn rendering(render: fn(&Values, &dyn Workbench) -> Result<Values>) -> Render {
+    Arc::new(move |asset, bench| {
+        let input = Values::from([
+            ("video".to_owned(), Value::from(asset.clone())),
+            ("quality".to_owned(), Value::from("good")),
+        ]);
+        let output = render(&input, bench)?;
+        let rendered = output.get("video").and_then(Value::as_asset).cloned();
+        rendered.ok_or_else(|| Error::internal("the renderer gave no video"))
+    })
+}
+
+fn faults(misbehaviour: Misbehaviour) -> FaultHook {
+    Arc::new(move |endpoint, key, attempt| {
+        let misdeed = misbehaviour.decide(endpoint, &key.to_string(), attempt);
+        Fault { delay_ms: misdeed.delay_ms, error: misdeed.error, hang: misdeed.hang }
+    })
+}
+
+/// Decodes foreign files in a child with limits, and keeps what it wrote.
+struct SandboxImporter {
+    sandbox: Sandbox,
+}
+
+impl Importer for SandboxImporter {
+    fn import(&self, path: &Path, bench: &dyn Workbench) -> Result<AssetRef> {
+        let bytes_max = self.sandbox.limits.bytes;
+        let size = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+        if size > bytes_max {
+            let message = format!("'{}' has {size} bytes, the most is {bytes_max}", path.display());
+            return Err(Error::invalid(message).hint("make it smaller, or cut it"));
+        }
+        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let imported = self
+            .sandbox
+            .import(&bytes, &name)
+            .map_err(|error| error.context(format!("'{}'", path.display())))?;
+        let facts = MediaFacts { ..imported.facts };
+        bench.write(imported.bytes, &imported.media_type, facts)
+    }
+}

@@ -1,0 +1,304 @@
+//! Plans and runs, as people read them; and as JSON where that was asked for.
+
+use std::collections::BTreeMap;
+
+use impasto_domain::Money;
+use impasto_engine::{PlanReport, PlannedStep, RunReport, StepReport};
+use impasto_store::RunRecord;
+use impasto_workflow::{AttemptResult, Status};
+
+use crate::progress::seconds;
+use crate::screen::{Screen, Style};
+
+/// What a workflow would do.
+pub(crate) fn plan(report: &PlanReport, screen: Screen) {
+    if screen.json {
+        screen.json_block(report);
+        return;
+    }
+    let rows: Vec<Vec<String>> = report.steps.iter().map(plan_row).collect();
+    screen.table(&["step", "task", "after", "calls", "model", "time", "cost", "why"], &rows);
+    for step in &report.steps {
+        let Some(decision) = step.decision.as_ref().filter(|decision| decision.ranked.is_empty())
+        else {
+            continue;
+        };
+        screen.line(format!("\n{} {}: no offer will do", screen.paint("!", Style::Red), step.name));
+        for exclusion in &decision.excluded {
+            screen.line(format!("    {}: {}", exclusion.offer, exclusion.reason));
+        }
+    }
+    let (low, high) = (seconds(report.time_low_ms), seconds(report.time_high_ms));
+    screen.line(format!(
+        "\nexpected: {} of work, {}",
+        range(&low, &high),
+        costs(report.cost_low, report.cost_high)
+    ));
+    if !report.missing.is_empty() {
+        let named = report.missing.join(", ");
+        screen.line(screen.paint(&format!("still to be given with -i: {named}"), Style::Yellow));
+    }
+}
+
+fn plan_row(step: &PlannedStep) -> Vec<String> {
+    let first = step.decision.as_ref().and_then(|decision| decision.first());
+    let task = step.task.as_ref().map_or("(choose)", |task| task.as_str()).to_owned();
+    let worked = step.task.is_some();
+    vec![
+        step.name.clone(),
+        task,
+        step.needs.join(", "),
+        step.instances.map(|count| count.to_string()).unwrap_or_default(),
+        first.map(|first| first.model.to_string()).unwrap_or_default(),
+        if worked {
+            range(&seconds(step.time_low_ms), &seconds(step.time_high_ms))
+        } else {
+            String::new()
+        },
+        if worked { costs(step.cost_low, step.cost_high) } else { String::new() },
+        first.map(|first| first.reason.clone()).unwrap_or_default(),
+    ]
+}
+
+fn range(low: &str, high: &str) -> String {
+    if low == high { low.to_owned() } else { format!("{low} – {high}") }
+}
+
+fn costs(low: Money, high: Money) -> String {
+    range(&low.to_string(), &high.to_string())
+}
+
+/// Runs, newest first.
+pub(crate) fn runs(records: &[RunRecord], screen: Screen) {
+    if screen.json {
+        let rows: Vec<serde_json::Value> = records
+            .iter()
+            .map(|record| {
+                serde_json::json!({
+                    "run": record.run.id, "workflow": record.run.workflow, "status": record.status,
+                    "created_ms": record.run.created_ms, "updated_ms": record.updated_ms,
+                })
+            })
+            .collect();
+        screen.json_block(&rows);
+        return;
+    }
+    let row = |record: &RunRecord| {
+        vec![
+            record.run.id.to_string(),
+            record.status.as_str().to_owned(),
+            record.run.workflow.clone(),
+            date(record.run.created_ms),
+        ]
+    };
+    screen.table(
+        &["run", "status", "workflow", "begun (UTC)"],
+        &records.iter().map(row).collect::<Vec<_>>(),
+    );
+}
+
+/// A moment in UTC: `2026-11-21 01:17:11`.
+fn date(at_ms: u64) -> String {
+    let (days, rest) = ((at_ms / 86_400_000) as i64, at_ms / 1000 % 86_400);
+    // Days since 0000-03-01, in eras of 400 years (the civil calendar as a sum of whole days).
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+/// Everything about a run.
+pub(crate) fn run(report: &RunReport, screen: Screen) {
+    if screen.json {
+        screen.json_block(report);
+        return;
+    }
+    screen.line(format!("run {}  {}  {}", report.run, report.workflow, report.status.as_str()));
+    screen.line(format!(
+        "begun {} UTC, catalogue {}, seed {}",
+        date(report.created_ms),
+        report.catalog_revision,
+        report.seed
+    ));
+    for step in &report.steps {
+        screen.line("");
+        show_step(step, screen);
+    }
+    screen.line("");
+    totals(report, screen);
+}
+
+fn show_step(step: &StepReport, screen: Screen) {
+    let task = step.task.as_ref().map_or("(choose)", |task| task.as_str());
+    let key = screen.paint(&step.key.to_string(), Style::Bold);
+    screen.line(format!("{key}  {task}  {}", status(step.status)));
+    if let Some(decision) = &step.decision {
+        for candidate in &decision.ranked {
+            screen.line(format!("  may use {}: {}", candidate.offer, candidate.reason));
+        }
+        for exclusion in &decision.excluded {
+            screen.line(format!("  not {}: {}", exclusion.offer, exclusion.reason));
+        }
+    }
+    for attempt in &step.attempts {
+        let ended = match &attempt.result {
+            AttemptResult::Running => "under way".to_owned(),
+            AttemptResult::Done => "done".to_owned(),
+            AttemptResult::Lost => "in doubt".to_owned(),
+            AttemptResult::Failed { error } => format!("failed: {error}"),
+        };
+        let (number, time) = (attempt.number, seconds(attempt.time_ms));
+        screen.line(format!(
+            "  attempt {number} with {}: {ended}, {time}, {}",
+            attempt.offer, attempt.cost
+        ));
+    }
+    for asset in
+        step.output.iter().flat_map(|output| output.values()).flat_map(|value| value.assets())
+    {
+        screen.line(format!(
+            "  made {} {} {}",
+            asset.digest.short(),
+            asset.media_type,
+            size(asset.facts.bytes)
+        ));
+    }
+    if let Some(error) = &step.error {
+        screen.line(screen.paint(&format!("  {error}"), Style::Red));
+    }
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Waiting => "waiting",
+        Status::Deciding => "being decided",
+        Status::Ready => "ready",
+        Status::Running { .. } => "running",
+        Status::BackingOff { .. } => "waiting before the next attempt",
+        Status::Done { reused: false } => "done",
+        Status::Done { reused: true } => "taken from an equal call",
+        Status::Failed => "failed",
+        Status::Skipped => "skipped",
+        Status::Parked => "parked: an attempt is in doubt",
+    }
+}
+
+/// How a run ended: the table of its steps, what went wrong, what it took.
+pub(crate) fn ending(report: &RunReport, quiet: bool, screen: Screen) {
+    if !quiet {
+        let mut steps: Vec<(&str, Vec<&StepReport>)> = Vec::new();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for step in &report.steps {
+            let place = *places.entry(&step.key.step).or_insert_with(|| {
+                steps.push((&step.key.step, Vec::new()));
+                steps.len() - 1
+            });
+            if let Some((_, instances)) = steps.get_mut(place) {
+                instances.push(step);
+            }
+        }
+        let rows: Vec<Vec<String>> =
+            steps.iter().map(|(name, instances)| ending_row(name, instances)).collect();
+        screen.line("");
+        screen.table(&["step", "model", "time", "cost", "why"], &rows);
+        screen.line("");
+    }
+    for (key, error) in &report.errors {
+        screen.error(&error.clone().context(key));
+    }
+    totals(report, screen);
+}
+
+fn ending_row(name: &str, instances: &[&StepReport]) -> Vec<String> {
+    let first = instances.first();
+    let candidate = first.and_then(|step| step.candidate());
+    let done = instances.iter().filter(|step| step.status.is_done()).count();
+    let reused = instances
+        .iter()
+        .filter(|step| matches!(step.status, Status::Done { reused: true }))
+        .count();
+    let attempts: usize = instances.iter().map(|step| step.attempts.len()).sum();
+    let mut why = candidate.map(|candidate| candidate.reason.clone()).unwrap_or_default();
+    if first.is_some_and(|step| step.task.is_none()) {
+        why = instances.iter().filter_map(|step| chosen(step)).collect::<Vec<_>>().join("; ");
+    }
+    let mut notes = Vec::new();
+    if reused > 0 {
+        notes.push(format!("{reused} taken from equal calls"));
+    }
+    if attempts > done.saturating_sub(reused) && first.is_some_and(|step| step.task.is_some()) {
+        notes.push(format!("{attempts} attempts"));
+    }
+    notes.push(why);
+    let count =
+        if instances.len() == 1 { String::new() } else { format!(" {done}/{}", instances.len()) };
+    vec![
+        format!("{name}{count}"),
+        candidate.map(|candidate| candidate.model.to_string()).unwrap_or_default(),
+        seconds(instances.iter().map(|step| step.time_ms).sum()),
+        instances.iter().map(|step| step.cost).sum::<Money>().to_string(),
+        notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; "),
+    ]
+}
+
+/// What a choice came to: `took 2 of 3 (0.812)`.
+fn chosen(step: &StepReport) -> Option<String> {
+    let output = step.output.as_ref()?;
+    let winner = output.get("winner")?.as_integer()?;
+    let score = output.get("score").and_then(|score| score.as_number()).unwrap_or_default();
+    let of = output.get("scores").and_then(|scores| scores.as_list()).map_or(0, <[_]>::len);
+    Some(format!("{} of {of} ({score:.2})", winner + 1))
+}
+
+fn totals(report: &RunReport, screen: Screen) {
+    let totals = &report.totals;
+    let style = if report.errors.is_empty() { Style::Green } else { Style::Red };
+    let word = screen.paint(report.status.as_str(), style);
+    screen.line(format!(
+        "run {} {word}: {} steps, {} reused, {} attempts, {} of work in {}, {}",
+        report.run,
+        totals.done,
+        totals.reused,
+        totals.attempts,
+        seconds(totals.work_ms),
+        seconds(totals.elapsed_ms),
+        totals.cost
+    ));
+}
+
+/// A number of bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_and_sizes_are_for_people() {
+        assert_eq!(date(0), "1970-01-01 00:00:00");
+        assert_eq!(date(951_782_400_000), "2000-02-29 00:00:00");
+        assert_eq!(date(1_795_223_831_000), "2026-11-21 01:17:11");
+        assert_eq!(
+            (size(12).as_str(), size(1_500).as_str(), size(2_500_000).as_str()),
+            ("12 B", "1.5 kB", "2.5 MB")
+        );
+    }
+}
