@@ -1,5 +1,6 @@
 //! Frames out of video files, in any order but best in their own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use impasto_domain::{AssetRef, Error, MediaFacts, Result, Workbench};
@@ -33,15 +34,22 @@ pub(crate) fn round_rate(fps: f64) -> f64 {
     (fps * 1000.0).round() / 1000.0
 }
 
-/// An open video file that Impasto has written: frames come in the order in which they are shown.
+/// Decoded frames that are kept: a frame that is shown later may be decoded earlier.
+const KEPT_FRAMES: usize = 6;
+
+/// An open video file: frames come in the order in which they are shown, whatever the order in the
+/// file, and at their own times, even or not.
 pub(crate) struct Clip {
     file: Arc<[u8]>,
     track: Track,
-    fps: f64,
+    /// When each frame is shown, in ticks, and its place in the file; in the order of showing.
+    shown: Vec<(i64, usize)>,
     decoder: Decoder,
     /// The next sample to decode.
     next: usize,
-    /// The last frame that came out, and its place.
+    /// The frames decoded last, by their place in the file.
+    kept: BTreeMap<usize, YuvFrame>,
+    /// The picture that was asked for last, by its place in the file.
     last: Option<(usize, Picture)>,
 }
 
@@ -54,40 +62,51 @@ impl Clip {
         if track.samples.is_empty() {
             return Err(Error::invalid("the video has no frames"));
         }
+        let mut shown: Vec<(i64, usize)> =
+            (0..).zip(&track.samples).map(|(place, sample)| (sample.shown_ticks, place)).collect();
+        shown.sort_unstable();
         let decoder = Decoder::new(&track.codec)?;
-        let fps = track.fps();
-        Ok(Self { file, track, fps, decoder, next: 0, last: None })
+        Ok(Self { file, track, shown, decoder, next: 0, kept: BTreeMap::new(), last: None })
     }
 
     /// The frame that is seen at a time; the first or last one outside of the video.
     pub(crate) fn at(&mut self, at_s: f64) -> Result<&Picture> {
-        let place = (at_s * self.fps + 1e-3).floor().max(0.0) as usize;
-        self.frame(place.min(self.track.samples.len() - 1))
-    }
-
-    fn frame(&mut self, place: usize) -> Result<&Picture> {
+        let first = self.shown.first().map_or(0, |(ticks, _)| *ticks);
+        // An edit list may begin where the first frame is shown, or later.
+        let start = first.max(i64::try_from(self.track.start_ticks).unwrap_or(first));
+        // A thousandth of a second is nothing, but times are rounded.
+        let now = start + ((at_s + 0.001) * f64::from(self.track.ticks_per_s)).floor() as i64;
+        let count = self.shown.partition_point(|(ticks, _)| *ticks <= now);
+        let place = self.shown.get(count.saturating_sub(1)).map_or(0, |(_, place)| *place);
         if self.last.as_ref().is_none_or(|(last, _)| *last != place) {
-            let frame = self.decode(place)?;
-            self.last = Some((place, yuv::to_picture(&frame)));
+            let picture = yuv::to_picture(self.decoded(place)?);
+            self.last = Some((place, picture));
         }
         let missing = || Error::internal("a frame was lost");
         self.last.as_ref().map(|(_, picture)| picture).ok_or_else(missing)
     }
 
-    fn decode(&mut self, place: usize) -> Result<YuvFrame> {
+    /// The frame of a place in the file.
+    fn decoded(&mut self, place: usize) -> Result<&YuvFrame> {
         let until = self.track.samples.get(..=place).unwrap_or_default();
         let key = until.iter().rposition(|sample| sample.key).unwrap_or(0);
-        if place < self.next || key > self.next {
+        if (place < self.next && !self.kept.contains_key(&place)) || key > self.next {
             // Frames behind a key frame depend on nothing before it.
             self.decoder = Decoder::new(&self.track.codec)?;
+            self.kept.clear();
             self.next = key;
         }
-        let mut frame = None;
         while self.next <= place {
             let sample = self.track.samples.get(self.next).map(|sample| sample.bytes(&self.file));
-            frame = self.decoder.decode(sample.unwrap_or_default())?;
+            if let Some(frame) = self.decoder.decode(sample.unwrap_or_default())? {
+                self.kept.insert(self.next, frame);
+            }
             self.next += 1;
+            while self.kept.len() > KEPT_FRAMES {
+                self.kept.pop_first();
+            }
         }
-        frame.ok_or_else(|| Error::invalid(format!("frame {place} of the video is empty")))
+        let empty = || Error::invalid(format!("frame {place} of the video is empty"));
+        self.kept.get(&place).ok_or_else(empty)
     }
 }
