@@ -206,7 +206,7 @@ impl AttemptTask {
             }
             () = self.stop.asked() => Error::cancelled(),
         };
-        self.stop_job(handle, error).await
+        self.stop_job(handle.clone(), error).await
     }
 
     /// Asks the provider to stop, and takes what the job still gives, late as it is.

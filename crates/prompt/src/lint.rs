@@ -184,6 +184,54 @@ mod tests {
         check("a song", Medium::Music, &[Subject, Subject]);
     }
 
+    fn told(text: &str, medium: Medium) -> String {
+        let lines = lint(&PromptSpec::from_text(text), medium).into_iter().map(|advice| {
+            format!("{}: {} -> {}", advice.part.as_str(), advice.message, advice.example)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn advice_reads_well() {
+        insta::assert_snapshot!(told("a beautiful mug, no handle", Medium::Image), @r"
+        subject: the subject is a single word; say what it looks like and where it stands -> a red enamel mug on a marble tabletop
+        lighting: says nothing about the light, which decides most of how it looks -> soft window light from the left
+        perspective: says nothing about where it is seen from -> eye level, close-up
+        style: says nothing about the style -> product photography
+        mood: says nothing about the mood -> calm, fresh
+        extra: 'beautiful' says nothing that a model can show -> say what makes it so: material, light, detail
+        negative: 'no' is often shown all the same: models draw what is named -> name it in negative_prompt
+        ");
+        insta::assert_snapshot!(told("some background tune", Medium::Music), @r"
+        subject: names no instrument -> soft piano and light percussion
+        subject: names no mood -> warm and calm
+        ");
+    }
+
+    #[test]
+    fn a_prompt_with_every_part_needs_no_advice() {
+        let mut spec = PromptSpec::default();
+        for (part, text) in Part::ALL.into_iter().zip([
+            "a red enamel mug",
+            "steaming",
+            "on a marble tabletop in a kitchen",
+            "product photography",
+            "soft window light from the left",
+            "eye level",
+            "rule of thirds",
+            "calm, fresh",
+            "cream and pale blue",
+            "slow push-in",
+            "gentle piano in the background",
+            "people, text",
+        ]) {
+            spec = spec.with(part, text);
+        }
+        for medium in [Medium::Image, Medium::Video, Medium::Music] {
+            assert_eq!(lint(&spec, medium), []);
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_can_be_judged(text in ".{0,300}") {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::error::{self, database};
 use crate::owner::Owner;
 use crate::schema::{connect, migrate};
-use crate::writer::Writer;
+use crate::writer::{Later, Writer};
 
 /// The name of the database in its folder.
 const DATABASE: &str = "impasto.db";
@@ -62,14 +62,14 @@ impl SqliteRuns {
         let guard = Guard {
             run: run.clone(),
             epoch,
-            later: Box::new(self.writer.later()),
+            later: self.writer.later(),
             _owner: Arc::clone(&self.owner),
         };
         Lease { run, epoch, guard: Box::new(guard) }
     }
 
     /// A run as it is shown: one that nobody works on, although it is not done, was interrupted.
-    fn shown(&self, (mut record, owner): (RunRecord, Option<String>)) -> RunRecord {
+    fn shown(&self, (mut record, owner): Owned) -> RunRecord {
         let held = owner.is_some_and(|owner| self.owner.lives(&owner));
         if record.status == RunStatus::Running && !held {
             record.status = RunStatus::Interrupted;
@@ -78,7 +78,8 @@ impl SqliteRuns {
     }
 }
 
-type Later = Box<dyn Fn(Box<dyn FnOnce(&Connection) + Send>) + Send + Sync>;
+/// A record, and who works on the run if anybody does.
+type Owned = (RunRecord, Option<String>);
 
 struct Guard {
     run: RunId,
@@ -90,11 +91,11 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let (run, epoch) = (self.run.to_string(), self.epoch as i64);
-        (self.later)(Box::new(move |connection| {
+        self.later.write(move |connection| {
             let sql = "UPDATE runs SET owner = NULL WHERE id = ?1 AND epoch = ?2";
             // A run that is not given back is given back by the end of the process.
             let _kept = connection.execute(sql, params![run, epoch]);
-        }));
+        });
     }
 }
 
@@ -102,7 +103,7 @@ impl Drop for Guard {
 const RECORD: &str = "id, tenant, workflow, seed, catalog_revision, created_ms, status, updated_ms, \
                       cancel_requested, owner";
 
-fn record_of(row: &Row<'_>) -> rusqlite::Result<(RunRecord, Option<String>)> {
+fn record_of(row: &Row<'_>) -> rusqlite::Result<Owned> {
     let status: String = row.get(6)?;
     let run = NewRun {
         id: RunId::new(row.get::<_, String>(0)?),
@@ -132,10 +133,10 @@ fn conflict(message: String) -> Error {
 }
 
 fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
-    let sql = "INSERT INTO runs (id, tenant, workflow, plan, request, seed, catalog_revision, created_ms, \
+    let sql = "INSERT INTO runs (id, tenant, workflow, seed, catalog_revision, created_ms, \
                status, updated_ms, epoch, owner, number) \
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, 1, ?10, coalesce(max(number), 0) + 1 \
-               FROM runs WHERE true ON CONFLICT (id) DO NOTHING";
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, 1, ?8, coalesce(max(number), 0) + 1 \
+               FROM runs WHERE tenant = ?2 ON CONFLICT (id) DO NOTHING";
     let made = connection
         .prepare_cached(sql)
         .and_then(|mut statement| {
@@ -143,8 +144,6 @@ fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
                 run.id.as_str(),
                 run.tenant.as_str(),
                 run.workflow,
-                run.plan,
-                run.request,
                 run.seed as i64,
                 run.catalog_revision,
                 run.created_ms as i64,
@@ -153,7 +152,15 @@ fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
             ])
         })
         .map_err(|error| database(&error))?;
-    if made == 0 { Err(conflict(format!("there is already a run {}", run.id))) } else { Ok(()) }
+    if made == 0 {
+        return Err(conflict(format!("there is already a run {}", run.id)));
+    }
+    let sql = "INSERT INTO texts VALUES (?1, ?2, ?3)";
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut add| add.execute([run.id.as_str(), &run.plan, &run.request]))
+        .map(drop)
+        .map_err(|error| database(&error))
 }
 
 fn commit(connection: &Connection, batch: &Batch, owner: &str) -> Result<Receipt> {
@@ -246,8 +253,10 @@ fn load(
     tenant: &TenantId,
     run: &RunId,
     after: u64,
-) -> rusqlite::Result<Option<(RunRecord, Option<String>, Vec<StoredEvent>)>> {
-    let sql = format!("SELECT {RECORD}, plan, request FROM runs WHERE id = ?1 AND tenant = ?2");
+) -> rusqlite::Result<Option<(Owned, Vec<StoredEvent>)>> {
+    let sql = format!(
+        "SELECT {RECORD}, plan, request FROM runs JOIN texts ON run = id WHERE id = ?1 AND tenant = ?2"
+    );
     let found = connection
         .prepare_cached(&sql)?
         .query_row([run.as_str(), tenant.as_str()], |row| {
@@ -256,7 +265,7 @@ fn load(
             Ok((record, owner))
         })
         .optional()?;
-    let Some((record, owner)) = found else { return Ok(None) };
+    let Some(record) = found else { return Ok(None) };
     let sql = "SELECT seq, at_ms, body FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
     let event = |row: &Row<'_>| {
@@ -264,7 +273,7 @@ fn load(
         Ok(StoredEvent { seq: seq as u64, at_ms: at_ms as u64, body: row.get(2)? })
     };
     let events = statement.query_map(params![run.as_str(), after as i64], event)?;
-    Ok(Some((record, owner, events.collect::<rusqlite::Result<_>>()?)))
+    Ok(Some((record, events.collect::<rusqlite::Result<_>>()?)))
 }
 
 fn ledger_of(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
@@ -306,8 +315,8 @@ impl RunStore for SqliteRuns {
     fn load(&self, tenant: TenantId, run: RunId, after: u64) -> BoxFuture<'_, Result<StoredRun>> {
         Box::pin(async move {
             let found = self.read(|connection| load(connection, &tenant, &run, after))?;
-            let (record, owner, events) = found.ok_or_else(|| not_found(&run))?;
-            Ok(StoredRun { record: self.shown((record, owner)), events })
+            let (record, events) = found.ok_or_else(|| not_found(&run))?;
+            Ok(StoredRun { record: self.shown(record), events })
         })
     }
 
@@ -409,6 +418,26 @@ mod tests {
         impasto_store::conformance::runs(&open).await.unwrap();
     }
 
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let options = SqliteOptions::default();
+        let error = SqliteRuns::open(&file, &options).err().unwrap();
+        assert!(error.message.contains("something else has that name"), "{error}");
+        let locked = folder.path().join("locked");
+        std::fs::create_dir(&locked).unwrap();
+        let mut rights = std::fs::metadata(&locked).unwrap().permissions();
+        rights.set_readonly(true);
+        std::fs::set_permissions(&locked, rights).unwrap();
+        // The administrator may write everywhere; then there is nothing to tell.
+        if std::fs::write(locked.join("probe"), "").is_err() {
+            let error = SqliteRuns::open(&locked, &options).err().unwrap();
+            assert!(error.hint.unwrap().contains("permissions"));
+        }
+    }
+
     fn check_open(prepare: impl FnOnce(&Path), part: &str) {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path());
@@ -421,16 +450,14 @@ mod tests {
     fn what_is_no_database_of_ours_is_told() {
         check_open(
             |folder| {
-                std::fs::write(folder.join(DATABASE), "not a database, at all".repeat(99)).unwrap()
+                std::fs::write(folder.join(DATABASE), "not a database, at all".repeat(99)).unwrap();
             },
             "is none",
         );
         check_open(
             |folder| {
-                connect(&folder.join(DATABASE))
-                    .unwrap()
-                    .pragma_update(None, "user_version", 99)
-                    .unwrap()
+                let connection = connect(&folder.join(DATABASE)).unwrap();
+                connection.pragma_update(None, "user_version", 99).unwrap();
             },
             "version 99",
         );

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use crate::error::database;
 
 /// One step for each version; what is listed here is never changed, only added to.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE runs (
         id TEXT PRIMARY KEY,
         tenant TEXT NOT NULL,
@@ -52,7 +53,19 @@ const MIGRATIONS: &[&str] = &["
         body TEXT NOT NULL,
         PRIMARY KEY (tenant, key)
     ) STRICT, WITHOUT ROWID;
-"];
+    ",
+    "
+    -- Long texts lie apart from the row that changes with every commit.
+    CREATE TABLE texts (
+        run TEXT PRIMARY KEY,
+        plan TEXT NOT NULL,
+        request TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO texts SELECT id, plan, request FROM runs;
+    ALTER TABLE runs DROP COLUMN plan;
+    ALTER TABLE runs DROP COLUMN request;
+",
+];
 
 /// How long a connection waits for another process, in milliseconds.
 const BUSY_MS: u64 = 10_000;

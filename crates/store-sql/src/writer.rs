@@ -14,10 +14,29 @@ const GROUP_MAX: usize = 512;
 /// Tells the one who waits how it went, once it is known whether the transaction was committed.
 type Answer = Box<dyn FnOnce(Option<Error>) + Send>;
 
+/// Does the work; answers whether what it wrote is to stay, and whom to tell.
+type Act = Box<dyn FnOnce(&Connection) -> (bool, Answer) + Send>;
+
 /// A piece of work in a transaction that it shares with others.
 struct Work {
     durable: bool,
-    act: Box<dyn FnOnce(&Connection) -> (bool, Answer) + Send>,
+    act: Act,
+}
+
+/// The way to the thread that writes for those who do not wait for it.
+pub(crate) struct Later {
+    sender: Sender<Work>,
+}
+
+impl Later {
+    /// Does `act` some time soon.
+    pub(crate) fn write(&self, act: impl FnOnce(&Connection) + Send + 'static) {
+        let act: Act = Box::new(move |connection| {
+            act(connection);
+            (true, Box::new(|_| ()))
+        });
+        let _ended = self.sender.send(Work { durable: false, act });
+    }
 }
 
 /// The way to the thread that writes. The thread ends when this is dropped.
@@ -59,37 +78,29 @@ impl Writer {
         receiver.await.map_err(|_| gone())?
     }
 
-    /// Does `act` some time soon; nobody waits for it.
-    pub(crate) fn later(
-        &self,
-    ) -> impl Fn(Box<dyn FnOnce(&Connection) + Send>) + Send + Sync + use<> {
-        let sender = self.sender.clone();
-        move |act| {
-            let act = Box::new(move |connection: &Connection| {
-                act(connection);
-                (true, Box::new(|_| ()) as Answer)
-            });
-            let _ended = sender.send(Work { durable: false, act });
-        }
+    /// A way to write without waiting.
+    pub(crate) fn later(&self) -> Later {
+        Later { sender: self.sender.clone() }
     }
 }
 
 fn write_all(connection: &Connection, works: &Receiver<Work>) {
+    let mut level = None;
     while let Ok(first) = works.recv() {
         let mut group = vec![first];
         while group.len() < GROUP_MAX {
             let Ok(next) = works.try_recv() else { break };
             group.push(next);
         }
-        write_group(connection, group);
+        write_group(connection, group, &mut level);
     }
 }
 
 /// One transaction for all of `group`. Where it cannot even be begun, the work is done all the same,
 /// each piece for itself: it fails with the reason, and the one who waits hears it.
-fn write_group(connection: &Connection, group: Vec<Work>) {
+fn write_group(connection: &Connection, group: Vec<Work>, level: &mut Option<bool>) {
     let durable = group.iter().any(|work| work.durable);
-    let begun = begin(connection, durable);
+    let begun = begin(connection, durable, level);
     let answers: Vec<Answer> = group.into_iter().map(|work| write_one(connection, work)).collect();
     let failed = begun.and_then(|()| run(connection, "COMMIT")).err();
     if failed.is_some() {
@@ -99,9 +110,13 @@ fn write_group(connection: &Connection, group: Vec<Work>) {
     answers.into_iter().for_each(|answer| answer(failed.clone()));
 }
 
-fn begin(connection: &Connection, durable: bool) -> rusqlite::Result<()> {
-    let level = if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
-    connection.execute_batch(level)?;
+/// Begins a transaction; how it will be synchronised is said only where that changes.
+fn begin(connection: &Connection, durable: bool, level: &mut Option<bool>) -> rusqlite::Result<()> {
+    if *level != Some(durable) {
+        let sync = if durable { "FULL" } else { "NORMAL" };
+        connection.execute_batch(&format!("PRAGMA synchronous = {sync}"))?;
+        *level = Some(durable);
+    }
     run(connection, "BEGIN IMMEDIATE")
 }
 

@@ -237,23 +237,24 @@ impl Material {
 
 fn marble(base: V3, rough: f32, p: V3, foot: f32, s: u32) -> Look {
     let (x, z) = (p.x + p.y * 0.4, p.z - p.y * 0.7);
-    let wx = fractal(x * 0.55, z * 0.55, 5, foot * 0.55, s + 11);
-    let wz = fractal(x * 0.55 + 9.0, z * 0.55, 5, foot * 0.55, s + 12);
+    let wx = fractal(x * 0.55, z * 0.55, 4, foot * 0.55, s + 11);
+    let wz = fractal(x * 0.55 + 9.0, z * 0.55, 4, foot * 0.55, s + 12);
     let (u, v) = (x + 1.5 * wx, z + 1.5 * wz);
     let lean = lattice_unit(1, 2, s) * 1.4 - 0.7;
     let (along, across) = (u + lean * v, v - lean * u);
     // A vein is where slow noise passes through nothing; how dark it is varies along it.
-    let vein = |scale: f32, width: f32, seed: u32| {
-        let field = fractal(along * 0.4 * scale, across * scale, 3, foot * scale, seed);
-        let reach = (width + foot * scale).max(1e-4);
+    let vein = |scale: f32, widths: [f32; 2], seed: u32| {
+        let field = fractal(along * 0.4 * scale, across * scale, 3, foot * scale, seed).abs();
         let strong = smooth(-0.42, 0.28, noise(x * 0.7 * scale + 3.0, z * 0.7 * scale, seed + 5));
-        (width / reach) * strong * reach / (field.abs() + reach)
+        widths.map(|width| {
+            let reach = (width + foot * scale).max(1e-4);
+            (width / reach) * strong * reach / (field + reach)
+        })
     };
-    let bold = vein(0.85, 0.030, s);
-    let halo = vein(0.85, 0.20, s);
-    let thin = vein(2.0, 0.020, s + 31);
-    let hair = vein(4.3, 0.016, s + 57);
-    let cloud = fractal(u * 0.9, v * 0.9, 5, foot * 0.9, s + 40);
+    let [bold, halo] = vein(0.85, [0.030, 0.20], s);
+    let [thin, _] = vein(2.0, [0.020, 0.0], s + 31);
+    let [hair, _] = vein(4.3, [0.016, 0.0], s + 57);
+    let cloud = fractal(u * 0.9, v * 0.9, 3, foot * 0.9, s + 40);
     let grey = v3(0.15, 0.16, 0.175);
     let gold = from_hex(0xa08258);
     let ink = grey.mix(gold, 0.45 * smooth(-0.1, 0.5, noise(x * 0.8, z * 0.8, s + 70)));

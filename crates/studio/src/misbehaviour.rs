@@ -70,13 +70,15 @@ fn parse_rule(text: &str) -> Result<Rule> {
     for part in text.split(',').map(str::trim) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let wrong = |wanted: &str| {
-            Error::invalid(format!("'{part}' is not a misbehaviour")).hint(format!("{name} is {wanted}"))
+            Error::invalid(format!("'{part}' is not a misbehaviour"))
+                .hint(format!("{name} is {wanted}"))
         };
         match name {
             "hang" if value.is_empty() => rule.hang = true,
             "latency_ms" => {
                 let latency = value.parse().ok().filter(|ms| *ms <= LATENCY_MAX_MS);
-                rule.latency_ms = latency.ok_or_else(|| wrong("a number of milliseconds, up to an hour"))?;
+                rule.latency_ms =
+                    latency.ok_or_else(|| wrong("a number of milliseconds, up to an hour"))?;
             }
             "fail" => {
                 let kinds = || ErrorKind::ALL.map(ErrorKind::as_str).join(", ");
@@ -88,7 +90,9 @@ fn parse_rule(text: &str) -> Result<Rule> {
                 rule.rate = rate.ok_or_else(|| wrong("a share from 0 to 1"))?;
             }
             "attempt" => {
-                rule.attempt = Some(value.parse().map_err(|_| wrong("the number of an attempt, from 1"))?);
+                let attempt = value.parse().ok().filter(|number| *number >= 1);
+                rule.attempt =
+                    Some(attempt.ok_or_else(|| wrong("the number of an attempt, from 1"))?);
             }
             "endpoint" if !value.is_empty() => rule.endpoint = Some(value.to_owned()),
             _ => {
@@ -96,6 +100,10 @@ fn parse_rule(text: &str) -> Result<Rule> {
                 return Err(Error::invalid(format!("'{part}' is not a misbehaviour")).hint(hint));
             }
         }
+    }
+    if rule.latency_ms == 0 && rule.fail.is_none() && !rule.hang {
+        let error = Error::invalid(format!("'{text}' says when to misbehave, not how"));
+        return Err(error.hint("add latency_ms, fail or hang"));
     }
     Ok(rule)
 }
@@ -110,9 +118,10 @@ fn chance(rule: usize, endpoint: &str, key: &str, attempt: u32) -> f64 {
 fn failure(kind: ErrorKind) -> Error {
     let error = Error::new(kind, "the offline model was told to misbehave");
     match kind {
-        ErrorKind::RateLimited | ErrorKind::ProviderFailed | ErrorKind::Timeout | ErrorKind::Unavailable => {
-            error.retryable()
-        }
+        ErrorKind::RateLimited
+        | ErrorKind::ProviderFailed
+        | ErrorKind::Timeout
+        | ErrorKind::Unavailable => error.retryable(),
         _ => error,
     }
 }
@@ -126,7 +135,10 @@ mod tests {
         let misbehaviour =
             Misbehaviour::parse("fail=timeout,endpoint=compose,attempt=1; latency_ms=20").unwrap();
         let first = misbehaviour.decide("compose", "music", 1);
-        assert_eq!((first.delay_ms, first.error.map(|e| (e.kind, e.retry))), (20, Some((ErrorKind::Timeout, true))));
+        assert_eq!(
+            (first.delay_ms, first.error.map(|e| (e.kind, e.retry))),
+            (20, Some((ErrorKind::Timeout, true)))
+        );
         assert_eq!(misbehaviour.decide("compose", "music", 2).error, None);
         assert_eq!(misbehaviour.decide("speak", "voice", 1).error, None);
         assert!(Misbehaviour::parse("hang").unwrap().decide("speak", "voice", 1).hang);
@@ -138,7 +150,10 @@ mod tests {
         let failed = |key: usize| misbehaviour.decide("x", &key.to_string(), 1).error.is_some();
         let count = (0..1000).filter(|key| failed(*key)).count();
         assert!((250..350).contains(&count), "{count}");
-        assert_eq!((0..50).map(failed).collect::<Vec<_>>(), (0..50).map(failed).collect::<Vec<_>>());
+        assert_eq!(
+            (0..50).map(failed).collect::<Vec<_>>(),
+            (0..50).map(failed).collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -148,6 +163,8 @@ mod tests {
             ("rate=2", "0 to 1"),
             ("latency_ms=soon", "milliseconds"),
             ("explode", "latency_ms"),
+            ("fail=timeout,attempt=0", "from 1"),
+            ("rate=0.5,endpoint=compose", "add latency_ms"),
         ] {
             let error = Misbehaviour::parse(spec).unwrap_err();
             assert!(error.hint.as_deref().is_some_and(|hint| hint.contains(part)), "{error}");

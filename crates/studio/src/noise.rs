@@ -82,10 +82,16 @@ fn slope(x: i32, y: i32, seed: u32, dx: f32, dy: f32) -> f32 {
     gx * dx + gy * dy
 }
 
+/// The greatest whole number that is not above `x`; numbers here are small.
+fn floor(x: f32) -> (f32, i32) {
+    let cut = x as i32;
+    let whole = if x < cut as f32 { cut.saturating_sub(1) } else { cut };
+    (whole as f32, whole)
+}
+
 /// Gradient noise, about -1 to 1, smooth, one bump per unit.
 pub(crate) fn noise(x: f32, y: f32, seed: u32) -> f32 {
-    let (fx, fy) = (x.floor(), y.floor());
-    let (ix, iy) = (fx as i32, fy as i32);
+    let ((fx, ix), (fy, iy)) = (floor(x), floor(y));
     let (dx, dy) = (x - fx, y - fy);
     let ease = |t: f32| t * t * t * (t * (t * 6.0 - 15.0) + 10.0);
     let (ex, ey) = (ease(dx), ease(dy));

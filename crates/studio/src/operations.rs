@@ -4,7 +4,9 @@
 //! same bytes.
 
 use impasto_domain::{Error, MediaFacts, Operation, Result, Value, Values, Workbench};
+use impasto_media::encode_mp4;
 
+use crate::clip::{self, MAX_FRAMES, Move, Plan};
 use crate::glb::{Glb, Standing};
 use crate::mesh::Mesh;
 use crate::render::{self, MAX_PIXELS, Quality};
@@ -17,6 +19,7 @@ use crate::world;
 /// The models of this family, by the endpoint under which the catalogue names them.
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { name: "scene-picture", run: scene_picture },
+    Operation { name: "scene-clip", run: scene_clip },
     Operation { name: "scene-mesh", run: scene_mesh },
     Operation { name: "scene-world", run: scene_world },
 ];
@@ -47,6 +50,47 @@ fn scene_picture(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     ]))
 }
 
+/// A clip of what a text describes, with a camera that moves through it.
+fn scene_clip(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    let (prompt, seed) = (prompt(input)?, seed(input));
+    let scene = Scene::from_description(&prompt, seed as u64);
+    let plan = clip_plan(input, &prompt, seed)?;
+    let mut frames = clip::frames(&scene, &plan, bench)?;
+    let (bytes, facts) = encode_mp4(&mut frames, plan.fps, None, bench)?;
+    bench.progress(1.0, "rendered");
+    let video = bench.write(bytes, "video/mp4", facts)?;
+    Ok(Values::from([
+        ("video".to_owned(), Value::from(video)),
+        ("seed".to_owned(), Value::from(seed)),
+    ]))
+}
+
+/// What a clip is to be, from its input.
+fn clip_plan(input: &Values, prompt: &str, seed: i64) -> Result<Plan> {
+    let text = |name: &str| input.get(name).and_then(Value::as_text);
+    let number =
+        |name: &str, usual: f64| input.get(name).and_then(Value::as_number).unwrap_or(usual);
+    let (across, upward) = shape(text("aspect_ratio").unwrap_or("16:9"))?;
+    let resolution = text("resolution").unwrap_or("360p");
+    let shorter = resolution.trim_end_matches('p').parse::<f32>().ok();
+    let shorter = shorter.filter(|side| (120.0..=1080.0).contains(side)).ok_or_else(|| {
+        Error::invalid(format!("`resolution` is '{resolution}'"))
+            .hint("use 240p, 360p, 480p or 720p")
+    })?;
+    let scale = shorter / across.min(upward);
+    let even = |side: f32| (side * scale / 2.0).round() as u32 * 2;
+    let (fps, duration) = (number("fps", 24.0).clamp(1.0, 60.0), number("duration", 4.0));
+    let count = (fps * duration).round();
+    if !(1.0..=MAX_FRAMES as f64).contains(&count) {
+        return Err(Error::invalid(format!(
+            "a clip of {count} frames cannot be made, the most is {MAX_FRAMES}"
+        ))
+        .hint("ask for a shorter `duration` or a lower `fps`"));
+    }
+    let motion = Move::of(text("camera").unwrap_or("auto"), prompt, seed as u64);
+    Ok(Plan { size: (even(across), even(upward)), fps, count: count as usize, motion })
+}
+
 /// A mesh of what a text is about.
 fn scene_mesh(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let scene = Scene::from_description(&prompt(input)?, seed(input) as u64);
@@ -56,7 +100,7 @@ fn scene_mesh(input: &Values, bench: &dyn Workbench) -> Result<Values> {
         .unwrap_or(20_000)
         .clamp(100, 500_000);
     let subjects: Vec<Placed> = if scene.subjects.is_empty() {
-        vec![Placed { body: subject::empty_stage(&scene), at: V3::ZERO, scale: 1.0, yaw: 0.0 }]
+        vec![Placed::new(subject::empty_stage(&scene), V3::ZERO, 1.0, 0.0)]
     } else {
         subject::bodies(&scene).into_iter().take(scene.subjects.len()).collect()
     };

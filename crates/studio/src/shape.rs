@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::material::Material;
-use crate::vector::{V3, smooth, v3};
+use crate::vector::{V3, hypot, smooth, v3};
 
 /// A form around its own origin.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl Part {
             Form::Rod(radius, half, round) => {
                 let across = (p.x * p.x + p.z * p.z).sqrt() - radius + round;
                 let along = p.y.abs() - half + round;
-                across.max(along).min(0.0) + across.max(0.0).hypot(along.max(0.0)) - round
+                across.max(along).min(0.0) + hypot(across.max(0.0), along.max(0.0)) - round
             }
             Form::Limb(a, b, from, to) => {
                 let (pa, ba) = (p - *a, *b - *a);
@@ -102,7 +102,7 @@ impl Part {
                 let bend = wide.min(*high);
                 let qx = (p.x.abs() - (wide - bend)).max(0.0);
                 let qy = (p.y.abs() - (high - bend)).max(0.0);
-                (qx.hypot(qy) - bend).hypot(p.z) - rod
+                hypot(hypot(qx, qy) - bend, p.z) - rod
             }
             Form::Turned(outline) => outline.distance((p.x * p.x + p.z * p.z).sqrt(), p.y),
         }
@@ -152,7 +152,7 @@ impl Outline {
         let (x, y) = (across / self.cell, (along - self.low) / self.cell);
         let (cx, cy) =
             (x.clamp(0.0, self.columns as f32 - 1.001), y.clamp(0.0, self.rows as f32 - 1.001));
-        let outside = (x - cx).hypot(y - cy) * self.cell;
+        let outside = hypot(x - cx, y - cy) * self.cell;
         let (ix, iy) = (cx as usize, cy as usize);
         let (fx, fy) = (cx - ix as f32, cy - iy as f32);
         let at =
@@ -311,12 +311,25 @@ pub(crate) struct Placed {
     pub(crate) scale: f32,
     /// How far it is turned about the vertical; radians.
     pub(crate) yaw: f32,
+    /// Sine and cosine of that, as every step of every ray needs them.
+    spin: (f32, f32),
 }
 
 impl Placed {
+    /// A body at a place, of a size, turned by an angle.
+    pub(crate) fn new(body: Body, at: V3, scale: f32, yaw: f32) -> Self {
+        Self { body, at, scale, yaw, spin: yaw.sin_cos() }
+    }
+
+    /// A direction in the world as the body sees it.
+    fn inward(&self, d: V3) -> V3 {
+        let (sin, cos) = self.spin;
+        v3(cos * d.x - sin * d.z, d.y, cos * d.z + sin * d.x)
+    }
+
     /// A place in the world as the body sees it.
     pub(crate) fn local(&self, p: V3) -> V3 {
-        (p - self.at).turned(-self.yaw) / self.scale
+        self.inward(p - self.at) * (1.0 / self.scale)
     }
 
     /// Signed distance in the world.
@@ -326,7 +339,7 @@ impl Placed {
 
     /// The part of the ray that is within `room` of its box.
     pub(crate) fn span(&self, from: V3, to: V3, room: f32) -> Option<(f32, f32)> {
-        let (o, d) = ((from - self.at).turned(-self.yaw), to.turned(-self.yaw));
+        let (o, d) = (self.inward(from - self.at), self.inward(to));
         let (low, high) = (
             self.body.low * self.scale - V3::all(room),
             self.body.high * self.scale + V3::all(room),
@@ -372,7 +385,7 @@ impl Placed {
             return 1.0;
         };
         let (mut t, mut seen) = (near.max(0.004), 1.0_f32);
-        for _ in 0..40 {
+        for _ in 0..32 {
             if t > far {
                 break;
             }
@@ -381,7 +394,7 @@ impl Placed {
             if seen < -1.0 {
                 return 0.0;
             }
-            t += distance.abs().clamp(0.012 + 0.01 * t, 0.25);
+            t += (0.8 * distance.abs()).clamp(0.012 + 0.012 * t, 0.6);
         }
         let share = 0.5 + 0.5 * seen.clamp(-1.0, 1.0);
         smooth(0.0, 1.0, share)

@@ -164,3 +164,9 @@ pub(crate) fn smooth(from: f32, to: f32, value: f32) -> f32 {
     let t = ((value - from) / (to - from)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
 }
+
+/// The length of a level vector. The library's takes care of overflow that cannot happen here, and
+/// takes its time for it.
+pub(crate) fn hypot(a: f32, b: f32) -> f32 {
+    (a * a + b * b).sqrt()
+}

@@ -16,7 +16,7 @@ use crate::render::{Lens, Stage, TABLE, panorama, tone};
 use crate::scene::{Make, Place, Scene, Subject, SubjectKind, SurfaceForm};
 use crate::shape::Placed;
 use crate::subject;
-use crate::vector::{V3, mix, smooth, v3};
+use crate::vector::{V3, hypot, mix, smooth, v3};
 
 /// Media type of the document.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.impasto.world+json";
@@ -153,18 +153,13 @@ fn scatter(scene: &Scene, layout: &Layout, stage: &mut Stage) -> Vec<[f32; 3]> {
         let scale =
             if kind == SubjectKind::Tree { dice.between(2.6, 5.2) } else { dice.between(0.3, 1.1) };
         let before_spawn = x.abs() < 1.6 && z > 0.0;
-        let crowded = blocked.iter().any(|[bx, bz, _]| (bx - x).hypot(bz - z) < 1.8);
+        let crowded = blocked.iter().any(|[bx, bz, _]| hypot(bx - x, bz - z) < 1.8);
         let body = bodies.get(dice.below(bodies.len()));
         if let (false, false, Some(body)) = (before_spawn, crowded, body) {
             blocked.push([x, z, 0.12 * scale + 0.2]);
             let sunk = if kind == SubjectKind::Tree { 0.0 } else { -0.35 * scale };
             let (at, scale) = (layout.scene(v3(x, sunk, z)), scale / layout.scale);
-            stage.bodies.push(Placed {
-                body: body.clone(),
-                at,
-                scale,
-                yaw: dice.between(0.0, TAU),
-            });
+            stage.bodies.push(Placed::new(body.clone(), at, scale, dice.between(0.0, TAU)));
         }
     }
     blocked
@@ -230,7 +225,7 @@ fn land(scene: &Scene, stage: &Stage) -> Mesh {
         &stage.floor_material
     };
     let height = |x: f32, z: f32| {
-        let far = smooth(16.0, LAND, x.hypot(z)) * if rolling { 1.0 } else { 0.0 };
+        let far = smooth(16.0, LAND, hypot(x, z)) * if rolling { 1.0 } else { 0.0 };
         far * (2.2 + 5.0 * fractal(x * 0.05, z * 0.05, 4, 0.0, seed))
     };
     let mut mesh = Mesh::default();

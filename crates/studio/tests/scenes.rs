@@ -1,5 +1,7 @@
 //! What a description says is what is seen: pictures, meshes and worlds of one scene.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
+
 use impasto_domain::{Bench, Value, Values, Workbench};
 use impasto_media::Picture;
 use impasto_studio::{Place, Scene, SubjectKind, Substance, SurfaceForm};
@@ -157,6 +159,28 @@ fn pictures_have_the_asked_number_and_shape() {
     assert_eq!((image.facts.width, image.facts.height), (Some(96), Some(64)));
 }
 
+#[test]
+fn a_clip_has_the_asked_size_and_length() {
+    let clip = || {
+        let bench = Bench::default();
+        let input = vec![
+            ("prompt", Value::from("a green vase, push in")),
+            ("aspect_ratio", "1:1".into()),
+            ("resolution", "240p".into()),
+            ("duration", 1.0.into()),
+            ("fps", 8.0.into()),
+            ("seed", 2.into()),
+        ];
+        let output = call("scene-clip", &bench, input);
+        output["video"].as_asset().expect("a clip").clone()
+    };
+    let first = clip();
+    let facts = &first.facts;
+    assert_eq!((facts.width, facts.height, facts.fps), (Some(240), Some(240), Some(8.0)));
+    assert_eq!((first.media_type.as_str(), facts.duration_ms), ("video/mp4", Some(1000)));
+    assert_eq!(first.digest, clip().digest, "the same input gives the same bytes");
+}
+
 /// Checks a GLB file as a whole and gives the number of its triangles. Where walls are thinner than
 /// the grid a few triangles may fold over, so not all have to face outwards.
 fn check_glb(bytes: &[u8], outward_percent: usize) -> usize {
@@ -189,7 +213,10 @@ fn check_glb(bytes: &[u8], outward_percent: usize) -> usize {
                 >= 0.0
         });
         let (outward, all) = (outward.count(), corners.len() / 3);
-        assert!(outward * 100 >= all * outward_percent, "{outward} of {all} triangles face outwards");
+        assert!(
+            outward * 100 >= all * outward_percent,
+            "{outward} of {all} triangles face outwards"
+        );
         triangles += all;
     }
     triangles

@@ -25,16 +25,23 @@ struct Before {
 impl Scope for Before {
     fn lookup(&self, root: &Root) -> Result<Cow<'_, Value>, String> {
         match root {
-            Root::Input(name) => {
-                self.inputs.get(name).map(Cow::Borrowed).ok_or_else(|| format!("`{name}` is not known yet"))
+            Root::Input(name) => self
+                .inputs
+                .get(name)
+                .map(Cow::Borrowed)
+                .ok_or_else(|| format!("`{name}` is not known yet")),
+            Root::Item => {
+                self.item.as_ref().map(Cow::Borrowed).ok_or_else(|| "no item is known yet".into())
             }
-            Root::Item => self.item.as_ref().map(Cow::Borrowed).ok_or_else(|| "no item is known yet".into()),
-            Root::Index => {
-                self.index.map(|i| Cow::Owned(Value::Integer(i))).ok_or_else(|| "no index is known yet".into())
-            }
-            Root::Vary(name) => {
-                self.vary.get(name).map(Cow::Borrowed).ok_or_else(|| format!("`{name}` does not vary here"))
-            }
+            Root::Index => self
+                .index
+                .map(|i| Cow::Owned(Value::Integer(i)))
+                .ok_or_else(|| "no index is known yet".into()),
+            Root::Vary(name) => self
+                .vary
+                .get(name)
+                .map(Cow::Borrowed)
+                .ok_or_else(|| format!("`{name}` does not vary here")),
             Root::Output { step, .. } => Err(format!("`{step}` has not run yet")),
         }
     }
@@ -56,7 +63,11 @@ pub(crate) fn admit(fields: &[Field], given: Values) -> Result<Values, Vec<Strin
             Some(value) => problems.extend(field.problem(value)),
             None if field.required => {
                 let meaning = field.description.trim_end_matches('.');
-                let meaning = if meaning.is_empty() { String::new() } else { format!(" ({}: {meaning})", field.ty) };
+                let meaning = if meaning.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({}: {meaning})", field.ty)
+                };
                 problems.push(format!("`{}` is missing{meaning}", field.name));
             }
             None => {
@@ -94,13 +105,15 @@ fn fill(fields: &[Field], inputs: &mut Values) -> Vec<(String, String)> {
             break;
         }
     }
-    let missing = fields.iter().any(|f| f.required && f.default.is_none() && !inputs.contains_key(&f.name));
+    let missing =
+        fields.iter().any(|f| f.required && f.default.is_none() && !inputs.contains_key(&f.name));
     if open.is_empty() || missing { Vec::new() } else { errors }
 }
 
 fn evaluate(value: &Value, scope: &Before) -> Result<Value, String> {
-    let template = Template::compile(value)
-        .map_err(|problems| problems.first().map_or_else(String::new, |problem| problem.message.clone()))?;
+    let template = Template::compile(value).map_err(|problems| {
+        problems.first().map_or_else(String::new, |problem| problem.message.clone())
+    })?;
     template.evaluate(scope)
 }
 
@@ -165,7 +178,10 @@ fn instances(
         (None, Work::Call(_)) => root.to_vec(),
     };
     let varied = step.vary.iter().fold(base, |base, (name, values)| {
-        base.into_iter().flat_map(|one| over_variants(one, name, values)).take(INSTANCES_MAX).collect()
+        base.into_iter()
+            .flat_map(|one| over_variants(one, name, values))
+            .take(INSTANCES_MAX)
+            .collect()
     });
     flattened(varied, step)
 }
@@ -184,7 +200,11 @@ fn over_list((index, scope): &(Vec<u32>, Before), list: &Value) -> Vec<(Vec<u32>
 }
 
 /// Each variable adds a place of its own for now; [`flattened`] makes one axis of them.
-fn over_variants((index, scope): (Vec<u32>, Before), name: &str, values: &Value) -> Vec<(Vec<u32>, Before)> {
+fn over_variants(
+    (index, scope): (Vec<u32>, Before),
+    name: &str,
+    values: &Value,
+) -> Vec<(Vec<u32>, Before)> {
     let items = match evaluate(values, &scope) {
         Ok(Value::List(items)) => items.into_iter().map(Some).collect(),
         _ => vec![None],
@@ -210,7 +230,10 @@ fn flattened(instances: Vec<(Vec<u32>, Before)>, step: &Step) -> Vec<(Vec<u32>, 
     instances
         .into_iter()
         .map(|(index, scope)| {
-            let outer = index.get(..index.len().saturating_sub(step.vary.len())).unwrap_or_default().to_vec();
+            let outer = index
+                .get(..index.len().saturating_sub(step.vary.len()))
+                .unwrap_or_default()
+                .to_vec();
             let place = if !first && last.0 == outer { last.1 + 1 } else { 0 };
             first = false;
             last = (outer.clone(), place);

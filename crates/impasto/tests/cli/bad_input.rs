@@ -30,24 +30,23 @@ fn inputs_of_the_wrong_type_or_name() {
     place.refuse(&["generate", "text-to-imag", "a mug"], &["text-to-imag", "text-to-image"]);
 }
 
-/// A PNG whose header promises `width` × `height` and which holds nothing else.
+/// A PNG whose header promises `width` × `height` and whose data is nearly nothing.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
-    let mut header = b"IHDR".to_vec();
-    header.extend(width.to_be_bytes());
-    header.extend(height.to_be_bytes());
-    header.extend([8, 6, 0, 0, 0]);
-    let mut crc = !0_u32;
-    for byte in &header {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-        }
-    }
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    png.extend(13_u32.to_be_bytes());
-    png.extend(header);
-    png.extend((!crc).to_be_bytes());
+    png.extend(png_chunk(b"IHDR", &[&size[..], &[8, 6, 0, 0, 0]].concat()));
+    png.extend(png_chunk(b"IDAT", &[0x78, 0x9c, 0x03, 0, 0, 0, 0, 1]));
+    png.extend(png_chunk(b"IEND", &[]));
     png
+}
+
+fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let body = [&kind[..], data].concat();
+    let crc = body.iter().fold(!0_u32, |crc, byte| {
+        let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+        (0..8).fold(crc ^ u32::from(*byte), step)
+    });
+    [&(data.len() as u32).to_be_bytes()[..], &body, &(!crc).to_be_bytes()].concat()
 }
 
 #[test]

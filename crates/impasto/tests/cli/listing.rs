@@ -1,1 +1,76 @@
-//! (being written)
+//! What there is: tasks, models, plans, completions; and that machines can read it.
+
+use crate::harness::{Place, repository_text};
+
+#[test]
+fn models_and_tasks_are_listed_for_people_and_machines() {
+    let place = Place::new();
+    assert!(place.succeed(&["tasks"]).stdout.contains("text-to-image"));
+    assert!(place.succeed(&["tasks", "stitch-video"]).stdout.contains("transition_duration"));
+    let models = place.succeed(&["models", "--task", "text-to-image", "--json"]).json();
+    let models = models.as_array().unwrap();
+    assert!(!models.is_empty());
+    for model in models {
+        let shown = place.succeed(&["models", "show", model["id"].as_str().unwrap()]);
+        assert!(shown.stdout.contains("licence") && shown.stdout.contains("text-to-image"));
+    }
+    place.refuse(&["models", "show", "no-such-model"], &["no-such-model"]);
+    place.refuse(&["models", "--task", "text-to-imag"], &["did you mean"]);
+}
+
+#[test]
+fn every_offer_names_an_operation_of_this_program() {
+    let catalog = impasto_catalog::Catalog::embedded().unwrap();
+    let tools = impasto_media::operations();
+    let sketches = impasto_studio::operations();
+    for offer in catalog.offers.values() {
+        let dialect = &catalog.provider(&offer.provider).unwrap().dialect;
+        let operations = if dialect == "tools" { &tools } else { &sketches };
+        assert!(
+            operations.iter().any(|operation| operation.name == offer.endpoint),
+            "{}",
+            offer.id
+        );
+    }
+}
+
+#[test]
+fn a_plan_says_what_would_be_done_and_does_nothing() {
+    let place = Place::new();
+    let film = repository_text("workflows/product-film.yaml");
+    let plan = place.succeed(&["plan", &film, "--json"]).json();
+    let steps = plan["steps"].as_array().unwrap();
+    let background = steps.iter().find(|step| step["name"] == "background").unwrap();
+    assert_eq!(background["instances"], 9);
+    assert!(
+        background["decision"]["ranked"][0]["reason"].as_str().is_some_and(|why| !why.is_empty())
+    );
+    assert_eq!(plan["missing"], serde_json::json!(["photo", "product"]));
+    assert_eq!(place.succeed(&["runs", "--json"]).json(), serde_json::json!([]));
+}
+
+#[test]
+fn a_folder_of_the_users_lies_on_top() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("mine/models/acme")).unwrap();
+    place.write("mine/models/acme/broken.toml", "id = \"broken\"\ncolour = 3\n");
+    let folder = place.path("mine").to_string_lossy().into_owned();
+    place.refuse(&["models", "--catalog", &folder], &["broken.toml:2:1", "colour"]);
+}
+
+#[test]
+fn vague_prompts_are_told_what_they_lack() {
+    let place = Place::new();
+    let answer = place.succeed(&["lint", "--prompt", "a nice mug"]);
+    assert!(answer.stderr.contains("light") && answer.stderr.contains("for instance"));
+    let strict = place.run(&["lint", "--strict", "--prompt", "a nice mug"]);
+    assert_eq!(strict.code, 1);
+    place.succeed(&["lint", &repository_text("workflows/product-film.yaml")]);
+}
+
+#[test]
+fn completions_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(Place::new().succeed(&["completions", shell]).stdout.contains("impasto"));
+    }
+}

@@ -11,7 +11,7 @@ pub(crate) use sphere::{Sphere, direction};
 
 use crate::noise::{Dice, lattice_unit};
 use crate::scene::{Gobo, Place, Scene};
-use crate::vector::{V3, mix, smooth, v3};
+use crate::vector::{V3, hypot, mix, smooth, v3};
 use interior::Interior;
 use outdoors::Outdoors;
 
@@ -126,7 +126,7 @@ impl Sweep {
         for leaf in 0..3 {
             let own = |k: i32| lattice_unit(leaf, k, self.seed);
             let (x, y) = (around + 0.42 - 0.84 * own(1), up - 0.10 - 0.10 * own(2));
-            let (away, lean) = (x.hypot(y), 0.9 * (own(3) - 0.5));
+            let (away, lean) = (hypot(x, y), 0.9 * (own(3) - 0.5));
             let angle = x.atan2(-y) + lean + 0.9 * away * (own(4) - 0.5);
             let blade =
                 smooth(-0.25, 0.45, (angle * 15.0 + 6.0 * own(5)).sin() - 2.4 * (away - 0.14));
@@ -149,9 +149,11 @@ impl Sweep {
         let (x, y) = (around - self.at.0, up - self.at.1);
         match self.feature {
             Feature::Bare => lit,
-            Feature::Disc => lit * mix(1.0, 1.45, smooth(self.size, self.size - 0.006, x.hypot(y))),
+            Feature::Disc => {
+                lit * mix(1.0, 1.45, smooth(self.size, self.size - 0.006, hypot(x, y)))
+            }
             Feature::Arch => {
-                let round = if y > 0.0 { x.hypot(y) } else { x.abs() };
+                let round = if y > 0.0 { hypot(x, y) } else { x.abs() };
                 let within = smooth(self.size, self.size - 0.006, round);
                 // The light comes from one side: the other side of the niche catches it.
                 let depth = smooth(-self.size, self.size, x * -self.glow.0.signum());

@@ -195,9 +195,16 @@ impl Film {
         if reach < 0.6 {
             return Ok(self.samples.iter().map(|s| s.color).collect());
         }
+        let taps: Vec<(f32, f32, f32)> = (0..LENS_TAPS)
+            .map(|index| {
+                let r = ((index as f32 + 0.5) / LENS_TAPS as f32).sqrt() * reach;
+                let (sin, cos) = (index as f32 * GOLDEN).sin_cos();
+                (r, r * cos, r * sin)
+            })
+            .collect();
         let soft = rows(half_width, half_height, bench, |row, line: &mut [(V3, f32)]| {
             for (column, out) in line.iter_mut().enumerate() {
-                *out = gather(&half, (half_width, half_height), (column, row), reach);
+                *out = gather(&half, (half_width, half_height), (column, row), &taps);
             }
         })?;
         rows(self.width, self.height, bench, |row, line: &mut [V3]| {
@@ -256,16 +263,14 @@ fn gather(
     half: &[Sample],
     (width, height): (usize, usize),
     (column, row): (usize, usize),
-    reach: f32,
+    taps: &[(f32, f32, f32)],
 ) -> (V3, f32) {
     let own = half.get(row * width + column).copied().unwrap_or_default();
     let own_radius = own.circle.abs() * width as f32;
     let (mut sum, mut count, mut spill) = (own.color, 1.0_f32, 0.0_f32);
-    for index in 0..LENS_TAPS {
-        let r = ((index as f32 + 0.5) / LENS_TAPS as f32).sqrt() * reach;
-        let (sin, cos) = (index as f32 * GOLDEN).sin_cos();
-        let x = (column as f32 + r * cos).round().clamp(0.0, (width - 1) as f32) as usize;
-        let y = (row as f32 + r * sin).round().clamp(0.0, (height - 1) as f32) as usize;
+    for &(r, dx, dy) in taps {
+        let x = (column as f32 + dx + 0.5).clamp(0.0, (width - 1) as f32) as usize;
+        let y = (row as f32 + dy + 0.5).clamp(0.0, (height - 1) as f32) as usize;
         let other = half.get(y * width + x).copied().unwrap_or_default();
         let mut radius = other.circle.abs() * width as f32;
         // A tiny glint, spread over so few taps, would show the pattern of the taps.

@@ -4,7 +4,7 @@
 
 use crate::render::stage::{Ground, Stage};
 use crate::render::trace::Hit;
-use crate::vector::{V3, mix, smooth};
+use crate::vector::{V3, hypot, mix, smooth};
 
 /// Interfaces of glass that a ray goes through at most.
 const MAX_INTERFACES: usize = 6;
@@ -26,7 +26,7 @@ impl Stage {
         if hit.body.is_some() || !endless {
             return color;
         }
-        let away = hit.p.x.hypot(hit.p.z);
+        let away = hypot(hit.p.x, hit.p.z);
         let share = smooth(self.fade.0, self.fade.1, away);
         if share <= 0.0 {
             return color;
@@ -109,10 +109,7 @@ impl Stage {
             let near = self.glimpse(&ground, towards);
             return self.fade(near, &ground, from, towards).mix(sky, smooth(0.3, 0.9, rough) * 0.4);
         }
-        // Rough surfaces see a little of what they narrowly miss.
-        let veil =
-            if rough > 0.12 { self.lit(hit.p, hit.n, towards, 0.05 + 0.5 * rough) } else { 1.0 };
-        sky * mix(0.45, 1.0, veil)
+        sky * mix(1.0, open, rough.min(0.5))
     }
 
     /// The highlight of the main light, where the surroundings do not already show it.

@@ -65,12 +65,12 @@ impl Stage {
                 body.at.x = body.at.x.clamp(0.4 - TABLE.0, TABLE.0 - 0.4);
                 body.at.z = body.at.z.clamp(0.4 - TABLE.1, TABLE.1 - 0.4);
             }
-            stage.bodies.push(Placed {
-                body: subject::table(TABLE, &stage.ground_material),
-                at: V3::ZERO,
-                scale: 1.0,
-                yaw: 0.0,
-            });
+            stage.bodies.push(Placed::new(
+                subject::table(TABLE, &stage.ground_material),
+                V3::ZERO,
+                1.0,
+                0.0,
+            ));
         }
         stage
     }

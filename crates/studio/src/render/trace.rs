@@ -4,7 +4,7 @@
 
 use crate::material::{Look, Material, Pattern};
 use crate::render::stage::{Ground, Stage};
-use crate::vector::{V3, mix, smooth, v3};
+use crate::vector::{V3, hypot, mix, smooth, v3};
 
 /// Where a ray met something.
 pub(crate) struct Hit {
@@ -67,7 +67,7 @@ impl Stage {
             Ground::Plinth(radius, height) => {
                 if let Some(t) = flat(0.0) {
                     let p = from + to * t;
-                    let r = p.x.hypot(p.z);
+                    let r = hypot(p.x, p.z);
                     if r < radius {
                         let bend = smooth(radius - BEVEL, radius, r) * 1.4;
                         return hit(
@@ -148,8 +148,8 @@ impl Stage {
                 let t = -p.y / to.y.max(0.05);
                 let top = p + to * t;
                 let spread = 0.1 + size * 1.5;
-                let away = top.x.hypot(top.z) - radius;
-                let foot = p.x.hypot(p.z) - radius;
+                let away = hypot(top.x, top.z) - radius;
+                let foot = hypot(p.x, p.z) - radius;
                 let along = segment_distance(p, top) - radius;
                 seen = seen
                     .min(smooth(-spread, spread, along.min(away)))
@@ -186,7 +186,7 @@ impl Stage {
         }
         let foot = match self.ground {
             Ground::Plinth(radius, height) if p.y < -height + 0.01 => {
-                mix(0.25, 1.0, smooth(0.0, 1.3, p.x.hypot(p.z) - radius))
+                mix(0.25, 1.0, smooth(0.0, 1.3, hypot(p.x, p.z) - radius))
             }
             _ => 1.0,
         };
@@ -200,7 +200,7 @@ impl Stage {
             Ground::Board(half_width, half_depth) => {
                 p.x.abs() < half_width && p.z.abs() < half_depth && p.y > -0.05
             }
-            Ground::Plinth(radius, _) => p.x.hypot(p.z) < radius && p.y > -0.2,
+            Ground::Plinth(radius, _) => hypot(p.x, p.z) < radius && p.y > -0.2,
         }
     }
 }
@@ -209,5 +209,5 @@ impl Stage {
 fn segment_distance(from: V3, to: V3) -> f32 {
     let (dx, dz) = (to.x - from.x, to.z - from.z);
     let t = (-(from.x * dx + from.z * dz) / (dx * dx + dz * dz).max(1e-6)).clamp(0.0, 1.0);
-    (from.x + dx * t).hypot(from.z + dz * t)
+    hypot(from.x + dx * t, from.z + dz * t)
 }

@@ -99,18 +99,13 @@ pub(crate) fn bodies(scene: &Scene) -> Vec<Placed> {
         let widest = (body.high.x - body.low.x).max(body.high.y - body.low.y).max(0.2);
         let scale = size.min(1.7 / widest);
         let yaw = facing(subject.kind, &mut dice);
-        placed.push(Placed { body, at: v3(x, 0.0, z), scale, yaw });
+        placed.push(Placed::new(body, v3(x, 0.0, z), scale, yaw));
     }
     for prop in &scene.props {
         let subject =
             Subject { kind: prop.kind, color: prop.color, make: Make::Usual, seed: prop.seed };
         let yaw = dice.between(0.0, std::f32::consts::TAU);
-        placed.push(Placed {
-            body: body(&subject),
-            at: v3(prop.at.0, 0.0, prop.at.1),
-            scale: prop.height,
-            yaw,
-        });
+        placed.push(Placed::new(body(&subject), v3(prop.at.0, 0.0, prop.at.1), prop.height, yaw));
     }
     placed
 }

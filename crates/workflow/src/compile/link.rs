@@ -142,8 +142,14 @@ impl Compiler<'_> {
     }
 
     /// The place in the file of a place in the expression of a reference.
-    pub(crate) fn place_at(&self, node: &Node, reference: &Reference, place: &std::ops::Range<usize>) -> Span {
-        let template = node.text().and_then(|text| crate::template::Template::compile_text(text).ok());
+    pub(crate) fn place_at(
+        &self,
+        node: &Node,
+        reference: &Reference,
+        place: &std::ops::Range<usize>,
+    ) -> Span {
+        let template =
+            node.text().and_then(|text| crate::template::Template::compile_text(text).ok());
         let mut start = 0;
         if let Some(template) = &template {
             template.expressions(&mut |expression| {
@@ -162,7 +168,8 @@ fn order(compiler: &mut Compiler<'_>, drafts: &[Draft]) -> Option<Vec<usize>> {
     let mut order: Vec<usize> = Vec::new();
     while order.len() < drafts.len() {
         let ready = (0..drafts.len()).find(|at| {
-            let needs = drafts.get(*at).map(|draft| draft.step.needs.as_slice()).unwrap_or_default();
+            let needs =
+                drafts.get(*at).map(|draft| draft.step.needs.as_slice()).unwrap_or_default();
             !order.contains(at) && needs.iter().filter_map(place).all(|need| order.contains(&need))
         });
         let Some(ready) = ready else {
@@ -193,8 +200,10 @@ fn circle(drafts: &[Draft], order: &[usize]) -> Diagnostic {
         }
         path.push(next);
     }
-    let span = path.first().and_then(|name| left.get(name)).map_or(Span::default(), |draft| draft.span);
+    let span =
+        path.first().and_then(|name| left.get(name)).map_or(Span::default(), |draft| draft.span);
     let shown: Vec<String> = path.iter().map(|name| format!("`{name}`")).collect();
-    let message = format!("these steps wait for each other in a circle: {}", shown.join(" waits for "));
+    let message =
+        format!("these steps wait for each other in a circle: {}", shown.join(" waits for "));
     Diagnostic::error(span, message).hint("take one of the references out")
 }

@@ -74,7 +74,9 @@ impl Compiler<'_> {
     pub(crate) fn templates(&mut self, node: &Node) -> Vec<(Node, Template)> {
         match &node.data {
             Data::List(items) => items.iter().flat_map(|item| self.templates(item)).collect(),
-            Data::Map(entries) => entries.iter().flat_map(|entry| self.templates(&entry.value)).collect(),
+            Data::Map(entries) => {
+                entries.iter().flat_map(|entry| self.templates(&entry.value)).collect()
+            }
             Data::Scalar(Value::Text(text)) => match Template::compile_text(text) {
                 Ok(template) => vec![(node.clone(), template)],
                 Err(problems) => {
@@ -100,9 +102,13 @@ pub(crate) fn compile(
     let root = parse(source)?;
     let mut compiler = Compiler { source, tasks, problems: Vec::new() };
     let draft = read::workflow(&mut compiler, &root);
-    let (Some(draft), true) = (draft, compiler.is_clean()) else { return Err(sorted(compiler.problems)) };
+    let (Some(draft), true) = (draft, compiler.is_clean()) else {
+        return Err(sorted(compiler.problems));
+    };
     let linked = link::link(&mut compiler, draft);
-    let (Some(mut linked), true) = (linked, compiler.is_clean()) else { return Err(sorted(compiler.problems)) };
+    let (Some(mut linked), true) = (linked, compiler.is_clean()) else {
+        return Err(sorted(compiler.problems));
+    };
     types::check(&mut compiler, &mut linked);
     if !compiler.is_clean() {
         return Err(sorted(compiler.problems));
@@ -126,7 +132,9 @@ fn render_videos(plan: &mut Plan, tasks: &BTreeMap<TaskId, Task>) {
     let Some(render) = tasks.get(&TaskId::new(RENDER_TASK)) else { return };
     let rendered = |value: &Value, steps: &[Step]| {
         let template = Template::compile(value).ok()?;
-        let crate::reference::Root::Output { step, .. } = &template.lone()?.root else { return None };
+        let crate::reference::Root::Output { step, .. } = &template.lone()?.root else {
+            return None;
+        };
         let step = steps.iter().find(|one| one.name == *step)?;
         Some(matches!(&step.work, Work::Call(call) if call.task.id == render.id))
     };

@@ -1,6 +1,8 @@
 //! The first pass: the shape of the file. Which keys there are, and what they hold.
 
-use impasto_domain::{Diagnostic, Field, ModelId, Money, Policy, Span, TaskId, Type, Value, Values};
+use impasto_domain::{
+    Diagnostic, Field, ModelId, Money, Policy, Span, TaskId, Type, Value, Values,
+};
 
 use super::{Compiler, Draft, Linked, Part};
 use crate::DEFAULT_TIMEOUT_MS;
@@ -8,17 +10,26 @@ use crate::plan::{Each, Output, Pick, Plan, Retry, Step, TaskCall, Work};
 use crate::source::{Data, Entry, Node};
 use crate::suggest;
 
-const TOP_KEYS: &[&str] = &["workflow", "version", "description", "inputs", "steps", "outputs", "policy"];
+const TOP_KEYS: &[&str] =
+    &["workflow", "version", "description", "inputs", "steps", "outputs", "policy"];
 const STEP_KEYS: &[&str] = &[
-    "task", "input", "each", "vary", "when", "pick", "by", "keep", "model", "policy", "retry", "fallback",
-    "timeout", "cache",
+    "task", "input", "each", "vary", "when", "pick", "by", "keep", "model", "policy", "retry",
+    "fallback", "timeout", "cache",
 ];
 const INPUT_KEYS: &[&str] =
     &["type", "description", "required", "default", "min", "max", "max_chars", "values", "unit"];
 const OUTPUT_KEYS: &[&str] = &["value", "file", "description"];
 const RETRY_KEYS: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms"];
-const POLICY_KEYS: &[&str] =
-    &["tier", "min_tier", "max_cost", "max_latency_ms", "licences", "models", "providers", "in_doubt"];
+const POLICY_KEYS: &[&str] = &[
+    "tier",
+    "min_tier",
+    "max_cost",
+    "max_latency_ms",
+    "licences",
+    "models",
+    "providers",
+    "in_doubt",
+];
 /// Keys of workflows to come, and what they will be.
 const LATER_KEYS: &[(&str, &str)] =
     &[("approve", "waiting for a person"), ("workflow", "a workflow in a workflow")];
@@ -34,11 +45,13 @@ pub(crate) fn workflow(compiler: &mut Compiler<'_>, root: &Node) -> Option<Linke
         return None;
     };
     compiler.known_keys(entries, TOP_KEYS, "a workflow");
-    let name = compiler.need(root, "workflow", "a workflow").and_then(|entry| compiler.text(&entry.value));
+    let name =
+        compiler.need(root, "workflow", "a workflow").and_then(|entry| compiler.text(&entry.value));
     if let (Some(name), Some(entry)) = (&name, root.get("workflow")) {
         compiler.check_name(name, entry.value.span, "the name of a workflow");
     }
-    let version = root.get("version").and_then(|entry| compiler.whole(&entry.value, 1)).unwrap_or(1);
+    let version =
+        root.get("version").and_then(|entry| compiler.whole(&entry.value, 1)).unwrap_or(1);
     let description = root.get("description").and_then(|entry| compiler.text(&entry.value));
     let policy = root.get("policy").map(|entry| compiler.policy(&entry.value)).unwrap_or_default();
     let mut fields = Vec::new();
@@ -49,11 +62,16 @@ pub(crate) fn workflow(compiler: &mut Compiler<'_>, root: &Node) -> Option<Linke
             fields.push(field);
         }
     }
-    if compiler.need(root, "steps", "a workflow").is_some_and(|steps| steps.value.entries().is_some_and(<[_]>::is_empty)) {
+    if compiler
+        .need(root, "steps", "a workflow")
+        .is_some_and(|steps| steps.value.entries().is_some_and(<[_]>::is_empty))
+    {
         compiler.problem(Diagnostic::error(root.span, "the workflow has no steps"));
     }
-    let drafts = compiler.map(root, "steps").iter().filter_map(|entry| compiler.step(entry)).collect();
-    let outputs = compiler.map(root, "outputs").iter().filter_map(|entry| compiler.output(entry)).collect();
+    let drafts =
+        compiler.map(root, "steps").iter().filter_map(|entry| compiler.step(entry)).collect();
+    let outputs =
+        compiler.map(root, "outputs").iter().filter_map(|entry| compiler.output(entry)).collect();
     let plan = Plan {
         name: name.unwrap_or_default(),
         version,
@@ -131,7 +149,9 @@ impl Compiler<'_> {
 
     fn input(&mut self, entry: &Entry) -> Option<(Field, Option<Node>)> {
         self.check_name(&entry.key, entry.key_span, "the name of an input");
-        let Some(entries) = entry.value.entries() else { return self.wrong(&entry.value, "a map with a `type`") };
+        let Some(entries) = entry.value.entries() else {
+            return self.wrong(&entry.value, "a map with a `type`");
+        };
         self.known_keys(entries, INPUT_KEYS, "an input");
         let ty = self.need(&entry.value, "type", "an input")?;
         let text = self.text(&ty.value)?;
@@ -146,7 +166,10 @@ impl Compiler<'_> {
                 Some((Field { name: entry.key.clone(), ..field }, default))
             }
             Err(error) => {
-                self.problem(Diagnostic::error(entry.value.span, format!("this input cannot be read: {error}")));
+                self.problem(Diagnostic::error(
+                    entry.value.span,
+                    format!("this input cannot be read: {error}"),
+                ));
                 None
             }
         }
@@ -154,7 +177,13 @@ impl Compiler<'_> {
 
     fn output(&mut self, entry: &Entry) -> Option<(Output, Node)> {
         self.check_name(&entry.key, entry.key_span, "the name of an output");
-        let output = |value: Value| Output { name: entry.key.clone(), value, file: None, ty: None, description: String::new() };
+        let output = |value: Value| Output {
+            name: entry.key.clone(),
+            value,
+            file: None,
+            ty: None,
+            description: String::new(),
+        };
         let Some(entries) = entry.value.entries() else {
             return Some((output(entry.value.value()), entry.value.clone()));
         };
@@ -170,13 +199,18 @@ impl Compiler<'_> {
             Some(name)
         });
         let description = entry.value.get("description").and_then(|text| self.text(&text.value));
-        Some((Output { file, description: description.unwrap_or_default(), ..output(value.value()) }, value))
+        Some((
+            Output { file, description: description.unwrap_or_default(), ..output(value.value()) },
+            value,
+        ))
     }
 
     fn step(&mut self, entry: &Entry) -> Option<Draft> {
         self.check_name(&entry.key, entry.key_span, "the name of a step");
         let node = &entry.value;
-        let Some(entries) = node.entries() else { return self.wrong(node, "a map with a `task` or a `pick`") };
+        let Some(entries) = node.entries() else {
+            return self.wrong(node, "a map with a `task` or a `pick`");
+        };
         if let Some((key, what)) = LATER_KEYS.iter().find(|(key, _)| node.get(key).is_some()) {
             let span = node.get(key).map_or(node.span, |entry| entry.key_span);
             self.problem(Diagnostic::error(span, format!("`{key}` ({what}) is not supported yet")));
@@ -195,7 +229,10 @@ impl Compiler<'_> {
             }
             (None, None) => {
                 let hint = "name a task: `impasto tasks` lists them";
-                self.problem(Diagnostic::error(entry.key_span, "a step needs a `task` or a `pick`").hint(hint));
+                self.problem(
+                    Diagnostic::error(entry.key_span, "a step needs a `task` or a `pick`")
+                        .hint(hint),
+                );
                 return None;
             }
         };
@@ -212,7 +249,12 @@ impl Compiler<'_> {
         Some(Draft { step, span: entry.key_span, values, over })
     }
 
-    fn each(&mut self, node: &Node, values: &mut Vec<(Part, Node)>, over: &mut Option<(String, Span)>) -> Option<Each> {
+    fn each(
+        &mut self,
+        node: &Node,
+        values: &mut Vec<(Part, Node)>,
+        over: &mut Option<(String, Span)>,
+    ) -> Option<Each> {
         match (&node.data, node.text()) {
             (Data::List(_), _) => {}
             (_, Some(text)) if text.contains("{{") => {}
@@ -230,7 +272,8 @@ impl Compiler<'_> {
         let mut variants = Vec::new();
         for entry in self.map(node, "vary") {
             let empty = matches!(&entry.value.data, Data::List(items) if items.is_empty());
-            let list = matches!(entry.value.data, Data::List(_)) || entry.value.text().is_some_and(|t| t.contains("{{"));
+            let list = matches!(entry.value.data, Data::List(_))
+                || entry.value.text().is_some_and(|t| t.contains("{{"));
             if empty || !list {
                 let message = format!("`{}` needs a list of at least one value", entry.key);
                 let hint = format!("write {}: [first, second]", entry.key);
@@ -263,12 +306,19 @@ impl Compiler<'_> {
         Some(Work::Pick(Pick { of, by: text, keep }))
     }
 
-    fn call(&mut self, node: &Node, task: &Entry, values: &mut Vec<(Part, Node)>) -> Option<TaskCall> {
+    fn call(
+        &mut self,
+        node: &Node,
+        task: &Entry,
+        values: &mut Vec<(Part, Node)>,
+    ) -> Option<TaskCall> {
         let name = self.text(&task.value)?;
         let Some(known) = self.tasks.get(&TaskId::new(name.as_str())) else {
             let names = self.tasks.keys().map(TaskId::as_str);
             let hint = suggest::hint(&name, names);
-            self.problem(Diagnostic::error(task.value.span, format!("there is no task `{name}`")).hint(hint));
+            self.problem(
+                Diagnostic::error(task.value.span, format!("there is no task `{name}`")).hint(hint),
+            );
             return None;
         };
         let known = known.clone();
@@ -288,18 +338,22 @@ impl Compiler<'_> {
             values.push((Part::Input(entry.key.clone()), entry.value.clone()));
             input.insert(entry.key.clone(), entry.value.value());
         }
-        for field in known.input.iter().filter(|field| field.required && !input.contains_key(&field.name)) {
+        for field in
+            known.input.iter().filter(|field| field.required && !input.contains_key(&field.name))
+        {
             let message = format!("`{name}` needs the input `{}`", field.name);
             let hint = format!("{} ({})", field.description, field.ty);
             self.problem(Diagnostic::error(task.value.span, message).hint(hint));
         }
-        let mut policy = node.get("policy").map(|entry| self.policy(&entry.value)).unwrap_or_default();
+        let mut policy =
+            node.get("policy").map(|entry| self.policy(&entry.value)).unwrap_or_default();
         if let Some(model) = node.get("model") {
             policy.models = self.models(&model.value);
         }
         let retry = node.get("retry").map(|entry| self.retry(&entry.value)).unwrap_or_default();
         let timeout_ms = node.get("timeout").and_then(|entry| self.timeout(&entry.value));
-        let mut flag = |key: &str| node.get(key).and_then(|entry| self.truth(&entry.value)).unwrap_or(true);
+        let mut flag =
+            |key: &str| node.get(key).and_then(|entry| self.truth(&entry.value)).unwrap_or(true);
         let (fallback, cache) = (flag("fallback"), flag("cache"));
         let timeout_ms = timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
         Some(TaskCall { task: known, input, policy, retry, fallback, timeout_ms, cache })
@@ -310,11 +364,14 @@ impl Compiler<'_> {
             Data::List(items) => items.iter().map(|item| item.text().map(ModelId::new)).collect(),
             _ => node.text().map(|name| vec![ModelId::new(name)]),
         };
-        names.or_else(|| self.wrong(node, "the id of a model, or a list of ids")).unwrap_or_default()
+        names
+            .or_else(|| self.wrong(node, "the id of a model, or a list of ids"))
+            .unwrap_or_default()
     }
 
     fn timeout(&mut self, node: &Node) -> Option<u64> {
-        let seconds = node.value().as_number().filter(|seconds| *seconds > 0.0 && *seconds <= MAX_TIMEOUT_S);
+        let seconds =
+            node.value().as_number().filter(|seconds| *seconds > 0.0 && *seconds <= MAX_TIMEOUT_S);
         match seconds {
             Some(seconds) => Some((seconds * 1000.0).ceil() as u64),
             None => self.wrong(node, &format!("a number of seconds, up to {MAX_TIMEOUT_S},")),
@@ -322,7 +379,9 @@ impl Compiler<'_> {
     }
 
     fn retry(&mut self, node: &Node) -> Retry {
-        let Some(entries) = node.entries() else { return self.wrong(node, "a map").unwrap_or_default() };
+        let Some(entries) = node.entries() else {
+            return self.wrong(node, "a map").unwrap_or_default();
+        };
         self.known_keys(entries, RETRY_KEYS, "`retry`");
         let mut retry = Retry::default();
         if let Some(entry) = node.get("attempts") {
@@ -332,13 +391,16 @@ impl Compiler<'_> {
             retry.backoff_ms = self.whole(&entry.value, 0).map_or(retry.backoff_ms, u64::from);
         }
         if let Some(entry) = node.get("max_backoff_ms") {
-            retry.max_backoff_ms = self.whole(&entry.value, 0).map_or(retry.max_backoff_ms, u64::from);
+            retry.max_backoff_ms =
+                self.whole(&entry.value, 0).map_or(retry.max_backoff_ms, u64::from);
         }
         retry
     }
 
     fn policy(&mut self, node: &Node) -> Policy {
-        let Some(entries) = node.entries() else { return self.wrong(node, "a map").unwrap_or_default() };
+        let Some(entries) = node.entries() else {
+            return self.wrong(node, "a map").unwrap_or_default();
+        };
         self.known_keys(entries, POLICY_KEYS, "a policy");
         let mut json = node.value().to_json();
         if let (Some(cost), Some(fields)) = (node.get("max_cost"), json.as_object_mut()) {
@@ -358,7 +420,10 @@ impl Compiler<'_> {
             fields.retain(|key, _| POLICY_KEYS.contains(&key.as_str()));
         }
         serde_json::from_value(json).unwrap_or_else(|error| {
-            self.problem(Diagnostic::error(node.span, format!("this policy cannot be read: {error}")));
+            self.problem(Diagnostic::error(
+                node.span,
+                format!("this policy cannot be read: {error}"),
+            ));
             Policy::default()
         })
     }

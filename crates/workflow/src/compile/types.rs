@@ -52,7 +52,9 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, linked: &mut Linked) {
         let Some(file) = output.file.as_deref() else { continue };
         if files.contains(&file) {
             let message = format!("two outputs are written to '{file}'");
-            compiler.problem(Diagnostic::error(node.span, message).hint("give one of them another `file`"));
+            compiler.problem(
+                Diagnostic::error(node.span, message).hint("give one of them another `file`"),
+            );
         }
         files.push(file);
     }
@@ -63,7 +65,10 @@ fn check_defaults(compiler: &mut Compiler<'_>, linked: &Linked) {
         let (Some(node), Some(value)) = (default, &field.default) else { continue };
         let constant = matches!(Template::compile(value), Ok(Template::Constant(_)));
         if let (true, Some(problem)) = (constant, field.problem(value)) {
-            compiler.problem(Diagnostic::error(node.span, format!("the default does not fit: {problem}")));
+            compiler.problem(Diagnostic::error(
+                node.span,
+                format!("the default does not fit: {problem}"),
+            ));
         }
     }
 }
@@ -74,7 +79,9 @@ impl Scene<'_> {
             (Some(Each::Step(other)), _) => {
                 let axes = self.steps.get(other)?.axes.clone();
                 if axes.is_empty() {
-                    let message = format!("`{other}` does not fan out, so nothing can follow it item by item");
+                    let message = format!(
+                        "`{other}` does not fan out, so nothing can follow it item by item"
+                    );
                     let hint = "give it an `each` or a `vary`, or leave this `each` out";
                     compiler.problem(Diagnostic::error(over_span(draft), message).hint(hint));
                 }
@@ -84,8 +91,11 @@ impl Scene<'_> {
             (None, Work::Pick(pick)) => {
                 let mut axes = self.steps.get(&pick.of)?.axes.clone();
                 if axes.pop().is_none() {
-                    let message = format!("`{}` does not fan out, so there is nothing to pick from", pick.of);
-                    compiler.problem(Diagnostic::error(over_span(draft), message).hint("give it a `vary`"));
+                    let message =
+                        format!("`{}` does not fan out, so there is nothing to pick from", pick.of);
+                    compiler.problem(
+                        Diagnostic::error(over_span(draft), message).hint("give it a `vary`"),
+                    );
                 }
                 axes
             }
@@ -96,7 +106,9 @@ impl Scene<'_> {
             axes.push(self.axis(Axis::Vary(names)));
         }
         let outputs = match &draft.step.work {
-            Work::Call(call) => call.task.output.iter().map(|f| (f.name.clone(), f.ty.clone())).collect(),
+            Work::Call(call) => {
+                call.task.output.iter().map(|f| (f.name.clone(), f.ty.clone())).collect()
+            }
             Work::Pick(pick) => self.picked(&pick.of, pick.keep),
         };
         Some(Known { axes, outputs })
@@ -111,7 +123,8 @@ impl Scene<'_> {
         let list = |ty: Type| Type::List(Box::new(ty));
         let kept = |ty: Type| if keep > 1 { list(ty) } else { ty };
         let of = self.steps.get(of).map(|known| known.outputs.clone()).unwrap_or_default();
-        let mut outputs: HashMap<String, Type> = of.into_iter().map(|(name, ty)| (name, kept(ty))).collect();
+        let mut outputs: HashMap<String, Type> =
+            of.into_iter().map(|(name, ty)| (name, kept(ty))).collect();
         outputs.insert("winner".into(), kept(Type::Integer));
         outputs.insert("score".into(), kept(Type::Number));
         outputs.insert("scores".into(), list(Type::Json));
@@ -138,16 +151,26 @@ impl Scene<'_> {
                 self.check_field(compiler, node, field, &axes);
             }
         }
-        if let Some((Part::Each, node)) = draft.values.iter().find(|(part, _)| *part == Part::Each) {
+        if let Some((Part::Each, node)) = draft.values.iter().find(|(part, _)| *part == Part::Each)
+        {
             let is_list = |ty: &Type| matches!(ty, Type::List(_) | Type::Json);
             if let Some(ty) = self.type_of(node, &[]).filter(|ty| !is_list(ty)) {
-                compiler.problem(Diagnostic::error(node.span, format!("`each` needs a list, but this is {ty}")));
+                compiler.problem(Diagnostic::error(
+                    node.span,
+                    format!("`each` needs a list, but this is {ty}"),
+                ));
             }
         }
     }
 
     /// Whether `item`, `index` and `vary` mean something on these axes.
-    fn check_roots(&self, compiler: &mut Compiler<'_>, node: &Node, template: &Template, axes: &[usize]) {
+    fn check_roots(
+        &self,
+        compiler: &mut Compiler<'_>,
+        node: &Node,
+        template: &Template,
+        axes: &[usize],
+    ) {
         let here = || axes.iter().filter_map(|axis| self.axes.get(*axis));
         for reference in template.references() {
             let problem = match &reference.root {
@@ -155,7 +178,8 @@ impl Scene<'_> {
                     Some("`item` and `index` mean something only in a step with `each`".to_owned())
                 }
                 Root::Vary(name) => {
-                    let known = here().any(|axis| matches!(axis, Axis::Vary(names) if names.contains(name)));
+                    let known = here()
+                        .any(|axis| matches!(axis, Axis::Vary(names) if names.contains(name)));
                     (!known).then(|| format!("nothing here varies `{name}`"))
                 }
                 _ => None,
@@ -182,7 +206,9 @@ impl Scene<'_> {
             let message = format!("`{}` needs {}, but this is {given}", field.name, field.ty);
             let diagnostic = Diagnostic::error(node.span, message);
             compiler.problem(match given {
-                Type::List(_) => diagnostic.hint("take one of the list with [0], or give the step an `each`"),
+                Type::List(_) => {
+                    diagnostic.hint("take one of the list with [0], or give the step an `each`")
+                }
                 _ => diagnostic,
             });
         }
