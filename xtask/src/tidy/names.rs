@@ -1,0 +1,90 @@
+//! No Rust file names a provider or a model: adding one is a file in `catalog/`.
+
+use std::collections::BTreeMap;
+
+use super::Violation;
+use super::source::Source;
+use super::tree::Tree;
+
+/// Ids of the catalogue, with the file that defines each.
+pub(crate) type Ids = BTreeMap<String, String>;
+
+/// The ids of every provider and model in the catalogue.
+pub(crate) fn catalogue_ids(tree: &Tree, violations: &mut Vec<Violation>) -> Ids {
+    let mut ids = Ids::new();
+    for (path, text) in tree.texts().filter(|(path, _)| is_record(path)) {
+        let record: toml::Table = match text.parse() {
+            Ok(record) => record,
+            Err(error) => {
+                violations.push(Violation::new(path, 1, format!("does not parse: {error}")));
+                continue;
+            }
+        };
+        let stem = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".toml");
+        let id = record.get("id").and_then(toml::Value::as_str).unwrap_or(stem);
+        ids.insert(id.to_owned(), path.to_owned());
+    }
+    ids
+}
+
+fn is_record(path: &str) -> bool {
+    let ours = ["catalog/providers/", "catalog/models/"];
+    path.ends_with(".toml") && ours.iter().any(|folder| path.starts_with(folder))
+}
+
+/// Reports literals that are such an id.
+pub(crate) fn check(source: &Source, ids: &Ids, violations: &mut Vec<Violation>) {
+    if source.home().is_none() {
+        return;
+    }
+    let shipped = source.strings.iter().filter(|(_, line)| !source.is_test(*line));
+    for (text, line) in shipped {
+        if let Some(record) = ids.get(text) {
+            let message = format!(
+                "\"{text}\" is an id of {record}: Rust names no provider and no model, \
+                 the catalogue does"
+            );
+            violations.push(Violation::new(&source.path, *line, message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source;
+    use super::*;
+
+    fn check_text(path: &str, text: &str, expected: usize) {
+        let tree = Tree::of(&[
+            ("catalog/providers/acme.toml", "id = \"acme\""),
+            ("catalog/models/house/brush.toml", "id = \"house/brush\""),
+            ("catalog/tasks/resize.toml", "id = \"resize\""),
+            (path, text),
+        ]);
+        let mut violations = Vec::new();
+        let ids = catalogue_ids(&tree, &mut violations);
+        for source in source::parse(&tree, &mut violations) {
+            check(&source, &ids, &mut violations);
+        }
+        assert_eq!(violations.len(), expected, "{text}: {violations:?}");
+    }
+
+    #[test]
+    fn ids_of_the_catalogue_are_not_for_rust() {
+        let file = "crates/engine/src/lib.rs";
+        check_text(file, "const P: &str = \"acme\";", 1);
+        check_text(file, "fn f() { g!(\"house/brush\") }", 1);
+        check_text(file, "const P: &str = r#\"acme\"#;", 1);
+        check_text(file, "/// \"acme\"\nconst P: &str = \"resize\";", 0);
+        check_text(file, "#[cfg(test)] mod tests { const P: &str = \"acme\"; }", 0);
+        check_text("crates/engine/tests/a.rs", "const P: &str = \"acme\";", 0);
+        check_text("xtask/src/a.rs", "const P: &str = \"acme\";", 0);
+    }
+
+    #[test]
+    fn a_record_that_does_not_parse_is_a_violation() {
+        let mut violations = Vec::new();
+        catalogue_ids(&Tree::of(&[("catalog/providers/a.toml", "id =")]), &mut violations);
+        assert_eq!(violations.len(), 1);
+    }
+}
