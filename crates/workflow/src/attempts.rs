@@ -20,6 +20,7 @@ impl Event {
             | Self::AttemptDone { key, .. }
             | Self::AttemptFailed { key, .. }
             | Self::AttemptLost { key, .. }
+            | Self::AttemptVoid { key, .. }
             | Self::TimerFired { key, .. }
             | Self::Settled { key, .. } => Some(key),
             Self::Started { .. } | Self::Interrupted | Self::CancelRequested | Self::Resumed => {
@@ -63,6 +64,13 @@ impl State {
             {
                 self.close(slot, AttemptResult::Lost, Money::ZERO, 0);
                 self.lost(slot, lost_error());
+            }
+            (Event::AttemptVoid { attempt, .. }, Status::Running { attempt: current })
+                if *attempt == current =>
+            {
+                let error = Error::unavailable("the process ended before it was under way");
+                self.close(slot, AttemptResult::Failed { error }, Money::ZERO, 0);
+                self.set(slot, Status::Ready);
             }
             _ => {}
         }

@@ -87,6 +87,14 @@ pub enum Event {
         /// The attempt's number.
         attempt: u32,
     },
+    /// An attempt was started and is known to have come to nothing: the process ended before the
+    /// provider took it. It counts for nothing, and another one may be made.
+    AttemptVoid {
+        /// The instance.
+        key: InstanceKey,
+        /// The attempt's number.
+        attempt: u32,
+    },
     /// The wait before an attempt is over.
     TimerFired {
         /// The instance.

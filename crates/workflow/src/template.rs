@@ -402,6 +402,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
     fn check(template: &str, expected: serde_json::Value) {
         let value = Template::compile_text(template).unwrap().evaluate(&Fixed).unwrap();
         assert_eq!(value.to_json(), expected, "{template}");

@@ -73,10 +73,10 @@ fn names_of(linked: &Linked) -> Names {
 
 fn link_step(compiler: &mut Compiler<'_>, draft: &mut Draft, names: &Names) {
     let mut needs = BTreeSet::new();
-    if let Some((step, span)) = &draft.over {
-        if compiler.step_named(step, *span, names) {
-            needs.insert(step.clone());
-        }
+    if let Some((step, span)) = &draft.over
+        && compiler.step_named(step, *span, names)
+    {
+        needs.insert(step.clone());
     }
     for (part, node) in &draft.values {
         if matches!(part, Part::By) && node.text().is_some_and(|text| !text.contains("{{")) {
