@@ -3,7 +3,6 @@
 //! Everything that a person or the continuous integration does to this tree is a command here, so
 //! that both do the same. Nothing of the product depends on this package.
 
-mod bench;
 mod check;
 mod demo;
 mod process;
@@ -25,7 +24,6 @@ Commands:
   check [--advisories]   everything a change must pass: format, lints, licences, tidy, tests
   tidy                   the house rules alone: edges, lengths, names, fences
   demo [-- FLAGS]        a product film from one photograph; FLAGS go to `impasto run`
-  bench [NAME ...]       measure against the usual tools and keep benches/README.md up to date
 ";
 
 fn main() -> ExitCode {
@@ -39,7 +37,6 @@ fn main() -> ExitCode {
         "check" => check::run(&root, rest),
         "tidy" => tidy::run(&root),
         "demo" => demo::run(&root, rest),
-        "bench" => bench::run(&root, rest),
         "help" | "--help" | "-h" => {
             screen::say(HELP.trim_end());
             Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use impasto_domain::Money;
+use impasto_domain::{Money, Value};
 use impasto_engine::{PlanReport, PlannedStep, RunReport, StepReport};
 use impasto_store::RunRecord;
 use impasto_workflow::{AttemptResult, Status};
@@ -257,7 +257,7 @@ fn ending_row(name: &str, instances: &[&StepReport]) -> Vec<String> {
 fn chosen(step: &StepReport) -> Option<String> {
     let output = step.output.as_ref()?;
     let winner = output.get("winner")?.as_integer()?;
-    let score = output.get("score").and_then(|score| score.as_number()).unwrap_or_default();
+    let score = output.get("score").and_then(Value::as_number).unwrap_or_default();
     let of = output.get("scores").and_then(|scores| scores.as_list()).map_or(0, <[_]>::len);
     Some(format!("{} of {of} ({score:.2})", winner + 1))
 }

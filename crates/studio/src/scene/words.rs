@@ -1,3 +1,4 @@
+// tidy:words
 //! What words mean: flat tables, earlier rows win where two match at the same place.
 //!
 //! Invariant: every phrase is lower case, words apart by one space.
