@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use impasto_domain::{
-    AssetRef, Error, ErrorKind, Policy, ProviderId, Result, RunId, TenantId, Values,
+    AssetRef, Error, ErrorKind, InstanceKey, Policy, ProviderId, Result, RunId, TenantId, Values,
 };
 use impasto_router::Health;
 use impasto_store::{Lease, NewRun, RunFilter, RunRecord, StoredRun};
@@ -168,6 +168,21 @@ impl Engine {
     /// There is no such run, somebody works on it, or it has ended for good.
     pub async fn resume(&self, tenant: TenantId, run: RunId) -> Result<RunHandle> {
         self.take_over(tenant, run, Event::Resumed).await
+    }
+
+    /// Decides about an attempt in doubt of a parked run, and goes on with it: another attempt is made,
+    /// or the step fails.
+    ///
+    /// # Errors
+    /// As for [`Engine::resume`].
+    pub async fn settle(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        key: InstanceKey,
+        again: bool,
+    ) -> Result<RunHandle> {
+        self.take_over(tenant, run, Event::Settled { key, again }).await
     }
 
     async fn take_over(&self, tenant: TenantId, run: RunId, event: Event) -> Result<RunHandle> {
