@@ -42,6 +42,7 @@ enum Ending {
     Done(Ended),
     Failed(Failure),
     Lost,
+    Void,
 }
 
 impl From<Error> for Ending {
@@ -74,6 +75,7 @@ impl Sender {
                 Event::AttemptFailed { key, attempt, error, cost, time_ms }
             }
             Ending::Lost => Event::AttemptLost { key, attempt },
+            Ending::Void => Event::AttemptVoid { key, attempt },
         };
         self.inbox.send(Message::Event(event));
     }
@@ -98,13 +100,19 @@ impl AttemptTask {
             began: Instant::now(),
             sent: false,
         };
-        let deadline = sender.began + Duration::from_millis(self.call.timeout_ms);
-        let ending = match begin {
+        tokio::select! {
+            ending = self.carry_out(begin, sender.began) => sender.send(ending),
+            () = self.stop.abandoned() => sender.sent = true,
+        }
+    }
+
+    async fn carry_out(&self, begin: Begin, began: Instant) -> Ending {
+        let deadline = began + Duration::from_millis(self.call.timeout_ms);
+        match begin {
             Begin::Start => self.start(deadline).await,
             Begin::Find => self.find(deadline).await,
             Begin::Poll(handle) => self.poll(handle, deadline).await,
-        };
-        sender.send(ending);
+        }
     }
 
     async fn start(&self, deadline: Instant) -> Ending {
@@ -138,7 +146,7 @@ impl AttemptTask {
                 self.stop.ask();
                 late()
             }
-            () = self.stop.asked() => {
+            () = self.stop.work_asked() => {
                 tokio::time::sleep(self.grace()).await;
                 Error::cancelled()
             }
@@ -162,12 +170,10 @@ impl AttemptTask {
     }
 
     /// An attempt that an earlier process began. It is never started again: if the provider never had
-    /// it, it failed, and the next attempt has a number of its own.
+    /// it, it came to nothing, and the next attempt has a number of its own.
     async fn find(&self, deadline: Instant) -> Ending {
         match self.driver.find(self.call.idempotency_key.clone()).await {
-            Ok(Found::Never) => {
-                Error::unavailable("the process ended while this was under way").retryable().into()
-            }
+            Ok(Found::Never) => Ending::Void,
             Ok(Found::Running(handle)) => self.accepted(handle, deadline).await,
             Ok(Found::Unknown) | Err(_) => Ending::Lost,
         }
@@ -204,7 +210,7 @@ impl AttemptTask {
             () = tokio::time::sleep_until(deadline) => {
                 Error::new(ErrorKind::Timeout, format!("it took longer than {seconds} s")).retryable()
             }
-            () = self.stop.asked() => Error::cancelled(),
+            () = self.stop.job_asked() => Error::cancelled(),
         };
         self.stop_job(handle.clone(), error).await
     }
@@ -219,8 +225,8 @@ impl AttemptTask {
             (Ok(Ending::Failed(failure)), _) => {
                 Ending::Failed(Failure { error, cost: failure.cost })
             }
-            (Ok(Ending::Lost) | Err(_), Ok(())) => error.into(),
-            (Ok(Ending::Lost) | Err(_), Err(_)) => Ending::Lost,
+            (_, Ok(())) => error.into(),
+            (_, Err(_)) => Ending::Lost,
         }
     }
 

@@ -12,29 +12,67 @@ use tokio::sync::Notify;
 use crate::updates::{Hub, Update, UpdateKind};
 
 /// The wish that something stops: asked for once, seen by everyone who looks or waits.
+///
+/// Work in this process can be asked to end while a job that a provider has taken is left alone: it
+/// may be paid for, and whoever goes on with the run finds it.
 #[derive(Default)]
 pub(crate) struct Stop {
-    asked: AtomicBool,
+    work: AtomicBool,
+    job: AtomicBool,
+    abandoned: AtomicBool,
     notify: Notify,
 }
 
 impl Stop {
+    /// Asks work in this process to end; a job that a provider has taken goes on.
+    pub(crate) fn ask_work(&self) {
+        self.raise(&self.work);
+    }
+
+    /// Asks everything to end, a job at a provider too.
     pub(crate) fn ask(&self) {
-        self.asked.store(true, Ordering::Release);
+        self.raise(&self.job);
+        self.raise(&self.work);
+    }
+
+    /// Asks work in this process to end, and tells that nobody wants to know how.
+    pub(crate) fn abandon(&self) {
+        self.raise(&self.abandoned);
+        self.raise(&self.work);
+    }
+
+    fn raise(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
         self.notify.notify_waiters();
     }
 
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Acquire)
+    pub(crate) fn ends_work(&self) -> bool {
+        self.work.load(Ordering::Acquire)
     }
 
-    pub(crate) async fn asked(&self) {
+    pub(crate) async fn work_asked(&self) {
+        self.wait_for(&self.work).await;
+    }
+
+    pub(crate) async fn job_asked(&self) {
+        self.wait_for(&self.job).await;
+    }
+
+    pub(crate) async fn abandoned(&self) {
+        self.wait_for(&self.abandoned).await;
+    }
+
+    async fn wait_for(&self, flag: &AtomicBool) {
+        let notified = self.notify.notified();
+        tokio::pin!(notified);
         loop {
-            let notified = self.notify.notified();
-            if self.is_asked() {
+            // Enabled before the look, so that a wish between the look and the wait is not missed.
+            notified.as_mut().enable();
+            if flag.load(Ordering::Acquire) {
                 return;
             }
-            notified.await;
+            notified.as_mut().await;
+            notified.set(self.notify.notified());
         }
     }
 }
@@ -111,6 +149,6 @@ impl Workbench for EngineBench {
     }
 
     fn cancelled(&self) -> bool {
-        self.stop.is_asked()
+        self.stop.ends_work()
     }
 }

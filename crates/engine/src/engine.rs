@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use impasto_domain::{
-    AssetRef, Error, ErrorKind, Policy, ProviderId, Result, RunId, TenantId, Values,
+    AssetRef, Error, ErrorKind, InstanceKey, Policy, ProviderId, Result, RunId, TenantId, Values,
 };
 use impasto_router::Health;
 use impasto_store::{Lease, NewRun, RunFilter, RunRecord, StoredRun};
@@ -77,14 +77,20 @@ impl Inner {
 pub struct RunHandle {
     /// Its id.
     pub id: RunId,
-    updates: Option<Updates>,
+    tenant: TenantId,
+    inner: Arc<Inner>,
+    hub: Option<Arc<Hub>>,
+    begun_at: u64,
     ending: JoinHandle<Result<Outcome>>,
 }
 
 impl RunHandle {
-    /// What happens in the run, from now on; once.
+    /// What happens in the run since this handle was given out; once.
     pub fn updates(&mut self) -> Option<Updates> {
-        self.updates.take()
+        let live = self.hub.take()?.listen(self.inner.options.update_backlog);
+        let runs = Arc::clone(&self.inner.parts.runs);
+        let updates = Updates::new(runs, self.tenant.clone(), self.id.clone(), live);
+        Some(updates.after(self.begun_at))
     }
 
     /// How the run ended.
@@ -127,7 +133,7 @@ impl Engine {
         };
         let stored = StoredRequest { input: input.clone(), no_cache: request.no_cache };
         let new = NewRun {
-            id: self.new_id()?,
+            id: new_id(self.inner.parts.clock.now_ms())?,
             tenant: request.tenant.clone(),
             workflow: plan.name.clone(),
             plan: to_text(&*plan)?,
@@ -136,11 +142,24 @@ impl Engine {
             catalog_revision: self.inner.parts.catalog.revision.clone(),
             created_ms: self.inner.parts.clock.now_ms(),
         };
-        let lease = self.inner.parts.runs.create(new).await?;
+        let lease = self.create(new).await?;
         let state = State::new(plan, seed);
         let begun =
             Begun { tenant: request.tenant, lease, state, seq: 0, no_cache: request.no_cache };
         Ok(self.begin(begun, vec![Event::Started { input }], false))
+    }
+
+    /// Creates the run; another id is drawn where that one is taken.
+    async fn create(&self, mut new: NewRun) -> Result<Lease> {
+        for _ in 1..ID_DRAWS {
+            match self.inner.parts.runs.create(new.clone()).await {
+                Err(error) if error.kind == ErrorKind::Conflict => {
+                    new.id = new_id(new.created_ms)?;
+                }
+                answer => return answer,
+            }
+        }
+        self.inner.parts.runs.create(new).await
     }
 
     /// Goes on with a run that was interrupted, killed, failed or parked.
@@ -149,6 +168,21 @@ impl Engine {
     /// There is no such run, somebody works on it, or it has ended for good.
     pub async fn resume(&self, tenant: TenantId, run: RunId) -> Result<RunHandle> {
         self.take_over(tenant, run, Event::Resumed).await
+    }
+
+    /// Decides about an attempt in doubt of a parked run, and goes on with it: another attempt is made,
+    /// or the step fails.
+    ///
+    /// # Errors
+    /// As for [`Engine::resume`].
+    pub async fn settle(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        key: InstanceKey,
+        again: bool,
+    ) -> Result<RunHandle> {
+        self.take_over(tenant, run, Event::Settled { key, again }).await
     }
 
     async fn take_over(&self, tenant: TenantId, run: RunId, event: Event) -> Result<RunHandle> {
@@ -174,15 +208,8 @@ impl Engine {
     fn begin(&self, begun: Begun, first: Vec<Event>, outstanding: bool) -> RunHandle {
         let (sender, messages) = mpsc::unbounded_channel();
         let run = begun.lease.run.clone();
-        let (inbox, hub) = (Inbox(sender), Arc::new(Hub::new()));
-        hub.committed(begun.seq);
-        let live = hub.listen(self.inner.options.update_backlog);
-        let updates = Updates::new(
-            Arc::clone(&self.inner.parts.runs),
-            begun.tenant.clone(),
-            run.clone(),
-            Some(live),
-        );
+        let (inbox, hub) = (Inbox(sender), Arc::new(Hub::new(begun.seq)));
+        let (tenant, told) = (begun.tenant.clone(), Some(Arc::clone(&hub)));
         let runner = Runner {
             inner: Arc::clone(&self.inner),
             tenant: begun.tenant,
@@ -196,6 +223,7 @@ impl Engine {
             stops: HashMap::new(),
             seq: begun.seq,
             cancelling: false,
+            interrupting: false,
         };
         let mut all = self.inner.live.lock().unwrap_or_else(PoisonError::into_inner);
         if all.is_empty() {
@@ -209,7 +237,14 @@ impl Engine {
             inner.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             ended
         });
-        RunHandle { id: run, updates: Some(updates.after(begun.seq)), ending }
+        RunHandle {
+            id: run,
+            tenant,
+            inner: Arc::clone(&self.inner),
+            hub: told,
+            begun_at: begun.seq,
+            ending,
+        }
     }
 
     /// Asks a run of this process to stop for now; it can be resumed.
@@ -239,8 +274,10 @@ impl Engine {
 
     /// What happens in a run, from its first event on, whoever works on it.
     pub fn updates(&self, tenant: TenantId, run: RunId) -> Updates {
-        let live =
-            self.inner.live(&run).map(|live| live.hub.listen(self.inner.options.update_backlog));
+        let live = self
+            .inner
+            .live(&run)
+            .and_then(|live| live.hub.listen(self.inner.options.update_backlog));
         Updates::new(Arc::clone(&self.inner.parts.runs), tenant, run, live)
     }
 
@@ -318,7 +355,7 @@ impl Engine {
         Ok(match &request.source {
             Source::Workflow(plan) => {
                 let mut plan = Plan::clone(plan);
-                plan.policy = filled(plan.policy, &request.policy);
+                plan.policy = filled(request.policy.clone(), &plan.policy);
                 Arc::new(plan)
             }
             Source::Task(task) => {
@@ -327,12 +364,14 @@ impl Engine {
             }
         })
     }
+}
 
-    /// Sortable by time, and never the same twice.
-    fn new_id(&self) -> Result<RunId> {
-        let day_ms = self.inner.parts.clock.now_ms();
-        Ok(RunId::new(format!("{:x}{:06x}", day_ms / 1000, drawn()? & 0xff_ffff)))
-    }
+/// How many ids are drawn for a run before giving up.
+const ID_DRAWS: u32 = 8;
+
+/// An id that sorts by time, to the second, and is hardly ever drawn twice.
+fn new_id(now_ms: u64) -> Result<RunId> {
+    Ok(RunId::new(format!("{:x}{:06x}", now_ms / 1000, drawn()? & 0xff_ffff)))
 }
 
 /// A run that is about to begin or to go on.

@@ -3,57 +3,56 @@
 
 use std::sync::Arc;
 
-use impasto_catalog::{Offer, PromptStyle};
+use impasto_catalog::{Catalog, PromptStyle};
 use impasto_domain::{Error, Result, Task, Type, Value, Values, Workbench};
 use impasto_prompt::PromptSpec;
 
 use crate::driver::StartCall;
 use crate::parts::Render;
 
-/// How the input of one call is made ready.
+/// How the input of a call is made ready.
 #[derive(Clone)]
 pub(crate) struct Prepare {
-    pub(crate) task: Arc<Task>,
-    pub(crate) offer: Arc<Offer>,
-    pub(crate) prompt_style: PromptStyle,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) render: Render,
 }
 
 impl Prepare {
     /// The call as the driver is to see it.
     pub(crate) async fn call(&self, mut call: StartCall) -> Result<StartCall> {
-        let mut input = self.prompts(std::mem::take(&mut call.input))?;
+        let task = self.catalog.task(&call.task)?;
+        let offer = self.catalog.offer(&call.offer)?;
+        let style = self.catalog.model(&offer.model)?.prompt_style;
+        let mut input = with_prompts(task, style, std::mem::take(&mut call.input))?;
         let described = |value: &Value| value.assets().iter().any(|asset| asset.is_timeline());
-        if !self.task.lazy_video && input.values().any(described) {
+        if !task.lazy_video && input.values().any(described) {
             let (render, bench) = (Arc::clone(&self.render), Arc::clone(&call.bench));
             let working =
                 tokio::task::spawn_blocking(move || rendered_all(input, &render, &*bench));
             input = working.await.map_err(|_| Error::internal("the renderer panicked"))??;
         }
-        call.input = self.offer.map.apply(input);
+        call.input = offer.map.apply(input);
         Ok(call)
     }
+}
 
-    fn prompts(&self, mut input: Values) -> Result<Values> {
-        let style = match self.prompt_style {
-            PromptStyle::Sentence => impasto_prompt::PromptStyle::Sentence,
-            PromptStyle::Tags => impasto_prompt::PromptStyle::Tags,
-        };
-        for field in self.task.input.iter().filter(|field| field.ty == Type::Prompt) {
-            let Some(value) = input.get_mut(&field.name) else { continue };
-            let spec = PromptSpec::from_value(value)
-                .map_err(|error| error.context(format!("`{}`", field.name)))?;
-            *value = Value::Text(impasto_prompt::compile(&spec, style));
-            let negative =
-                self.task.input_field("negative_prompt").filter(|_| !spec.negative.is_empty());
-            if let Some(field) = negative {
-                input
-                    .entry(field.name.clone())
-                    .or_insert_with(|| Value::from(spec.negative.as_str()));
-            }
+/// The input with its prompts in the words that the model likes.
+fn with_prompts(task: &Task, style: PromptStyle, mut input: Values) -> Result<Values> {
+    let style = match style {
+        PromptStyle::Sentence => impasto_prompt::PromptStyle::Sentence,
+        PromptStyle::Tags => impasto_prompt::PromptStyle::Tags,
+    };
+    for field in task.input.iter().filter(|field| field.ty == Type::Prompt) {
+        let Some(value) = input.get_mut(&field.name) else { continue };
+        let spec = PromptSpec::from_value(value)
+            .map_err(|error| error.context(format!("`{}`", field.name)))?;
+        *value = Value::Text(impasto_prompt::compile(&spec, style));
+        let negative = task.input_field("negative_prompt").filter(|_| !spec.negative.is_empty());
+        if let Some(field) = negative {
+            input.entry(field.name.clone()).or_insert_with(|| Value::from(spec.negative.as_str()));
         }
-        Ok(input)
     }
+    Ok(input)
 }
 
 fn rendered_all(input: Values, render: &Render, bench: &dyn Workbench) -> Result<Values> {

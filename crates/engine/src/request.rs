@@ -21,7 +21,8 @@ pub struct Request {
     pub source: Source,
     /// Its inputs.
     pub input: Values,
-    /// What is wanted of every route; what a workflow's own policy says of a step goes first.
+    /// What is wanted of every route. It goes before the policy at the top of a workflow; what a
+    /// step says for itself goes before both.
     pub policy: Policy,
     /// From which the seeds of steps without one are derived. Absent: the same for every run of a
     /// workflow, so that a second run finds the results of the first; drawn for a single task.

@@ -5,15 +5,17 @@
 //! - What a driver does follows a commit, never precedes it.
 //! - A chain of steps costs one commit a step: the end of one and the beginning of the next are the
 //!   same transaction.
-//! - If a commit fails, every attempt is asked to stop and the run ends here with the error; what was
-//!   committed before stands, and the run can be resumed.
+//! - If a commit fails, every attempt is abandoned and the run ends here with the error; what was
+//!   committed before stands, and the run can be resumed. Jobs at providers are left alone: they may
+//!   be paid for, and whoever resumes finds them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use impasto_domain::{
-    Candidate, Digest, Error, InstanceKey, Money, Result, RunId, TenantId, Value, Values,
+    Candidate, Decision, Digest, Error, InstanceKey, Money, OfferId, Result, RunId, TenantId,
+    Value, Values,
 };
 use impasto_router::{RouteRequest, decide};
 use impasto_store::{Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, RunStatus, StoredEvent};
@@ -70,6 +72,8 @@ pub(crate) struct Runner {
     pub(crate) seq: u64,
     /// Whether the wish to cancel has been passed on already.
     pub(crate) cancelling: bool,
+    /// Whether the run is to stop for now.
+    pub(crate) interrupting: bool,
 }
 
 /// What a turn of the loop has gathered: to be written, and to be done once it is written.
@@ -82,12 +86,25 @@ struct Turn {
     outcome: Option<Outcome>,
 }
 
+impl Turn {
+    /// A line for the ledger. Calls that cost nothing leave no trace there.
+    fn enter(&mut self, of: (&InstanceKey, u32, &OfferId), kind: LedgerKind, amount: Money) {
+        if amount.is_zero() {
+            return;
+        }
+        let (key, attempt, offer) = of;
+        let (at_ms, step, offer) = (self.batch.at_ms, key.to_string(), offer.clone());
+        self.batch.ledger.push(LedgerEntry { at_ms, kind, step, attempt, offer, amount });
+        self.batch.durable = true;
+    }
+}
+
 impl Runner {
     /// Works until the run has ended, beginning with `first` and with commands that are outstanding
     /// from before.
     pub(crate) async fn work(mut self, first: Vec<Event>, outstanding: bool) -> Result<Outcome> {
         let ended = self.work_to_the_end(first, outstanding).await;
-        self.stops.values().for_each(|stop| stop.ask());
+        self.stops.values().for_each(|stop| stop.abandon());
         self.hub.close();
         ended
     }
@@ -131,7 +148,12 @@ impl Runner {
 
     async fn take(&mut self, message: Message, turn: &mut Turn) -> Result<()> {
         match message {
-            Message::Event(event) => self.absorb(event, turn).await,
+            Message::Event(Event::CancelRequested) if self.cancelling => Ok(()),
+            Message::Event(event) => {
+                self.cancelling |= event == Event::CancelRequested;
+                self.interrupting |= event == Event::Interrupted;
+                self.absorb(event, turn).await
+            }
             Message::Slot(claim, slot) => self.start(*claim, slot, turn).await,
         }
     }
@@ -190,7 +212,12 @@ impl Runner {
     /// Ranks the offers; if an equal call was done before, its output settles the instance.
     async fn decide(&self, key: InstanceKey, call: Call) -> Result<Event> {
         let parts = &self.inner.parts;
-        let task = parts.catalog.task(&call.task)?;
+        let Ok(task) = parts.catalog.task(&call.task) else {
+            let catalog_revision = parts.catalog.revision.clone();
+            let (ranked, excluded) = (Vec::new(), Vec::new());
+            let decision = Decision { task: call.task, ranked, excluded, catalog_revision };
+            return Ok(Event::Decided { key, decision });
+        };
         let request = RouteRequest { task, input: &call.input, policy: &call.policy };
         let decision = decide(&request, &parts.catalog, &self.inner.health);
         let first = decision.first().filter(|_| call.cache && !self.no_cache);
@@ -294,19 +321,14 @@ impl Runner {
         let failed = |error: Error| (attempt, error.at(&candidate.offer));
         let task = parts.catalog.task(&call.task).map_err(failed)?;
         let offer = parts.catalog.offer(&candidate.offer).map_err(failed)?;
-        let model = parts.catalog.model(&offer.model).map_err(failed)?;
         let driver = self.inner.driver(&offer.provider).map_err(failed)?;
         let stop = Arc::new(Stop::default());
         self.stops.insert(key.clone(), Arc::clone(&stop));
         let bench =
             EngineBench::new(Arc::clone(&parts.blobs), Arc::clone(&stop), self.listener(&key));
         let input = with_seed(task, call.input, self.state.seed(), &key);
-        let prepare = Prepare {
-            task: Arc::new(task.clone()),
-            offer: Arc::new(offer.clone()),
-            prompt_style: model.prompt_style,
-            render: Arc::clone(&parts.render),
-        };
+        let prepare =
+            Prepare { catalog: Arc::clone(&parts.catalog), render: Arc::clone(&parts.render) };
         let call = StartCall {
             run: self.run.clone(),
             idempotency_key: idempotency_key(&self.run, &key, attempt),
@@ -338,70 +360,56 @@ impl Runner {
     /// Writes what an event means for the ledger and for later equal calls, before it is folded.
     fn account(&mut self, event: &Event, turn: &mut Turn) {
         match event {
-            Event::AttemptStarted { key, attempt, .. } => {
-                let estimate = self.estimate(key);
-                self.enter(key, *attempt, (LedgerKind::Intent, estimate), turn);
+            Event::AttemptStarted { key, attempt, offer } => {
+                let estimate = self.estimate(key, offer);
+                turn.enter((key, *attempt, offer), LedgerKind::Intent, estimate);
             }
-            Event::AttemptDone { key, attempt, output, cost, .. }
-                if self.is_current(key, *attempt) =>
-            {
-                self.stops.remove(key);
-                self.enter(key, *attempt, (LedgerKind::Charge, *cost), turn);
-                self.keep_output(key, output, turn);
+            Event::AttemptDone { key, attempt, output, cost, .. } => {
+                let Some(offer) = self.close(key, *attempt) else { return };
+                turn.enter((key, *attempt, &offer), LedgerKind::Charge, *cost);
+                self.keep_output((key, &offer), output, turn);
             }
-            Event::AttemptFailed { key, attempt, cost, .. } if self.is_current(key, *attempt) => {
-                self.stops.remove(key);
-                let kind = if cost.is_zero() { LedgerKind::Release } else { LedgerKind::Charge };
-                let amount = if cost.is_zero() { self.estimate(key) } else { *cost };
-                self.enter(key, *attempt, (kind, amount), turn);
+            Event::AttemptFailed { key, attempt, cost, .. } if !cost.is_zero() => {
+                let Some(offer) = self.close(key, *attempt) else { return };
+                turn.enter((key, *attempt, &offer), LedgerKind::Charge, *cost);
             }
-            Event::AttemptLost { key, .. } => {
-                self.stops.remove(key);
+            Event::AttemptFailed { key, attempt, .. } | Event::AttemptVoid { key, attempt } => {
+                let Some(offer) = self.close(key, *attempt) else { return };
+                let estimate = self.estimate(key, &offer);
+                turn.enter((key, *attempt, &offer), LedgerKind::Release, estimate);
+            }
+            // The intent stays open: that is what being in doubt means.
+            Event::AttemptLost { key, attempt } => {
+                self.close(key, *attempt);
             }
             _ => {}
         }
     }
 
-    fn is_current(&self, key: &InstanceKey, attempt: u32) -> bool {
-        let status = self.state.instance(key).map(|instance| instance.status);
-        status == Some(Status::Running { attempt })
-    }
-
-    fn candidate(&self, key: &InstanceKey) -> Option<&Candidate> {
+    /// The offer of the attempt if it is the one under way; it is so no more.
+    fn close(&mut self, key: &InstanceKey, attempt: u32) -> Option<OfferId> {
         let instance = self.state.instance(key)?;
-        let ranked = &instance.decision.as_ref()?.ranked;
-        let offer = &instance.last_attempt()?.offer;
-        ranked.iter().find(|candidate| candidate.offer == *offer)
-    }
-
-    /// What the attempt in hand, or the one about to start, is expected to cost.
-    fn estimate(&self, key: &InstanceKey) -> Money {
-        let first = || self.state.instance(key)?.decision.as_ref()?.first();
-        self.candidate(key).or_else(first).map_or(Money::ZERO, |candidate| candidate.cost)
-    }
-
-    /// Calls that cost nothing leave no trace in the ledger.
-    fn enter(&self, key: &InstanceKey, attempt: u32, entry: (LedgerKind, Money), turn: &mut Turn) {
-        let (kind, amount) = entry;
-        let offer = match self.candidate(key) {
-            Some(candidate) => candidate.offer.clone(),
-            None => match self.state.instance(key).and_then(|i| i.decision.as_ref()?.first()) {
-                Some(candidate) => candidate.offer.clone(),
-                None => return,
-            },
-        };
-        if amount.is_zero() {
-            return;
+        if instance.status != (Status::Running { attempt }) {
+            return None;
         }
-        let (at_ms, step) = (turn.batch.at_ms, key.to_string());
-        turn.batch.ledger.push(LedgerEntry { at_ms, kind, step, attempt, offer, amount });
-        turn.batch.durable = true;
+        self.stops.remove(key);
+        instance.last_attempt().map(|last| last.offer.clone())
     }
 
-    fn keep_output(&self, key: &InstanceKey, output: &Values, turn: &mut Turn) {
-        let Some((candidate, instance)) = self.candidate(key).zip(self.state.instance(key)) else {
-            return;
-        };
+    /// What is known of an offer in the ranking of an instance.
+    fn candidate(&self, key: &InstanceKey, offer: &OfferId) -> Option<&Candidate> {
+        let decision = self.state.instance(key)?.decision.as_ref()?;
+        decision.ranked.iter().find(|candidate| candidate.offer == *offer)
+    }
+
+    fn estimate(&self, key: &InstanceKey, offer: &OfferId) -> Money {
+        self.candidate(key, offer).map_or(Money::ZERO, |candidate| candidate.cost)
+    }
+
+    fn keep_output(&self, of: (&InstanceKey, &OfferId), output: &Values, turn: &mut Turn) {
+        let (key, offer) = of;
+        let instance = self.state.instance(key);
+        let Some((candidate, instance)) = self.candidate(key, offer).zip(instance) else { return };
         let Some((input, decision)) = instance.input.as_deref().zip(instance.decision.as_deref())
         else {
             return;
@@ -417,12 +425,12 @@ impl Runner {
     /// Commits what the turn gathered, and only then tells, starts, waits and stops.
     async fn finish(&mut self, turn: Turn) -> Result<Option<Outcome>> {
         let Turn { mut batch, told, tasks, waits, stops, outcome } = turn;
+        let outcome = outcome.or_else(|| self.is_detached().then_some(Outcome::Interrupted));
         batch.status = outcome.as_ref().map(status_of);
         if !batch.events.is_empty() || batch.status.is_some() {
             let receipt = self.inner.parts.runs.commit(batch).await?;
             self.hub.committed(self.seq);
             if receipt.cancel_requested && outcome.is_none() && !self.cancelling {
-                self.cancelling = true;
                 self.inbox.send(Message::Event(Event::CancelRequested));
             }
         }
@@ -437,10 +445,22 @@ impl Runner {
                 inbox.send(Message::Event(Event::TimerFired { key, attempt }));
             });
         }
-        for key in stops {
-            self.stops.get(&key).inspect(|stop| stop.ask());
+        for stop in stops.iter().filter_map(|key| self.stops.get(key)) {
+            if self.cancelling { stop.ask() } else { stop.ask_work() }
         }
         Ok(outcome)
+    }
+
+    /// Whether a run that is to stop for now waits for nothing but jobs that providers have taken.
+    fn is_detached(&self) -> bool {
+        let taken = |key| {
+            let attempt = self.state.instance(key).and_then(|instance| instance.last_attempt());
+            attempt.is_some_and(|attempt| attempt.handle.is_some())
+        };
+        self.interrupting
+            && !self.cancelling
+            && !self.stops.is_empty()
+            && self.stops.keys().all(taken)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use impasto_domain::{Error, InstanceKey, Result, RunId, TenantId};
 use impasto_store::{RunStore, StoredEvent};
@@ -41,13 +41,14 @@ pub enum UpdateKind {
 
 /// Everyone who listens to one run.
 pub(crate) struct Hub {
-    listeners: Mutex<Vec<mpsc::Sender<Arc<Update>>>>,
+    /// None when nothing will come any more.
+    listeners: Mutex<Option<Vec<mpsc::Sender<Arc<Update>>>>>,
     last_seq: AtomicU64,
 }
 
 impl Hub {
-    pub(crate) fn new() -> Self {
-        Self { listeners: Mutex::new(Vec::new()), last_seq: AtomicU64::new(0) }
+    pub(crate) fn new(last_seq: u64) -> Self {
+        Self { listeners: Mutex::new(Some(Vec::new())), last_seq: AtomicU64::new(last_seq) }
     }
 
     /// The number of the last event that was committed.
@@ -59,31 +60,33 @@ impl Hub {
         self.last_seq.store(seq, Ordering::Relaxed);
     }
 
-    pub(crate) fn listen(&self, backlog: usize) -> mpsc::Receiver<Arc<Update>> {
+    fn listeners(&self) -> MutexGuard<'_, Option<Vec<mpsc::Sender<Arc<Update>>>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What comes from now on; none if nothing will.
+    pub(crate) fn listen(&self, backlog: usize) -> Option<mpsc::Receiver<Arc<Update>>> {
         let (sender, receiver) = mpsc::channel(backlog.max(1));
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        receiver
+        self.listeners().as_mut()?.push(sender);
+        Some(receiver)
     }
 
     pub(crate) fn has_listeners(&self) -> bool {
-        !self.listeners.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.listeners().as_ref().is_some_and(|listeners| !listeners.is_empty())
     }
 
     /// Tells everyone; one whose backlog is full will find the event in the store.
     pub(crate) fn tell(&self, update: Update) {
         let update = Arc::new(update);
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| {
-            !matches!(
-                listener.try_send(Arc::clone(&update)),
-                Err(mpsc::error::TrySendError::Closed(_))
-            )
-        });
+        let gone = |answer| matches!(answer, Err(mpsc::error::TrySendError::Closed(_)));
+        if let Some(listeners) = self.listeners().as_mut() {
+            listeners.retain(|listener| !gone(listener.try_send(Arc::clone(&update))));
+        }
     }
 
     /// Tells everyone that nothing will come any more.
     pub(crate) fn close(&self) {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.listeners() = None;
     }
 }
 
@@ -95,6 +98,7 @@ pub struct Updates {
     pub(crate) live: Option<mpsc::Receiver<Arc<Update>>>,
     pub(crate) backlog: VecDeque<Update>,
     pub(crate) last_seq: u64,
+    pub(crate) begun: bool,
     pub(crate) ended: bool,
 }
 
@@ -105,7 +109,16 @@ impl Updates {
         run: RunId,
         live: Option<mpsc::Receiver<Arc<Update>>>,
     ) -> Self {
-        Self { runs, tenant, run, live, backlog: VecDeque::new(), last_seq: 0, ended: false }
+        Self {
+            runs,
+            tenant,
+            run,
+            live,
+            backlog: VecDeque::new(),
+            last_seq: 0,
+            begun: false,
+            ended: false,
+        }
     }
 
     /// Leaves out everything up to this event.
@@ -116,6 +129,8 @@ impl Updates {
     }
 
     /// The next update; none after the last one of a run that nobody here works on any more.
+    ///
+    /// Dropping the future loses no event: it will come with a later call.
     pub async fn next(&mut self) -> Option<Result<Update>> {
         loop {
             if let Some(update) = self.backlog.pop_front() {
@@ -124,11 +139,18 @@ impl Updates {
             if self.ended {
                 return None;
             }
-            let live = match &mut self.live {
-                Some(live) => live.recv().await,
-                None => None,
+            let caught_up = if self.begun {
+                let live = match &mut self.live {
+                    Some(live) => live.recv().await,
+                    None => None,
+                };
+                self.take(live).await
+            } else {
+                let caught_up = self.catch_up().await;
+                self.begun = true;
+                caught_up
             };
-            if let Err(error) = self.take(live).await {
+            if let Err(error) = caught_up {
                 self.ended = true;
                 return Some(Err(error));
             }
@@ -137,8 +159,9 @@ impl Updates {
 
     async fn take(&mut self, live: Option<Arc<Update>>) -> Result<()> {
         let Some(update) = live else {
+            let caught_up = self.catch_up().await;
             self.ended = true;
-            return self.catch_up().await;
+            return caught_up;
         };
         let is_event = matches!(update.kind, UpdateKind::Event(_));
         let expected = if is_event { self.last_seq + 1 } else { self.last_seq };

@@ -1,1 +1,12 @@
-//! Test harness: the real binary in a folder of its own, and an oracle of provider starts.
+//! Test harness: a small catalogue, a provider whose jobs survive a crash, and an oracle of its starts.
+//!
+//! The [`FarProvider`] keeps its jobs in files and writes a line for every start that it sees. A test
+//! kills the process that speaks to it as often as it likes; what the provider saw is the judge.
+//!
+//! Only for tests: nothing that is shipped depends on it.
+
+mod far;
+mod stage;
+
+pub use far::{FAR_PRICE, FarOptions, FarProvider, Oracle};
+pub use stage::{Stage, catalog, compile, operations};

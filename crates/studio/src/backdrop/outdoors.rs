@@ -57,7 +57,7 @@ impl Outdoors {
         let flat = (to.x * to.x + to.z * to.z).sqrt().max(1e-3);
         let (around, up) = (to.x.atan2(-to.z), (to.y / flat).clamp(-8.0, 8.0));
         match self.place {
-            Place::Forest => self.forest(around, up),
+            Place::Forest => self.forest(around, up, to),
             Place::CityNight => self.city(around, up),
             Place::Space => self.space(around, to),
             Place::Beach => self.beach(around, up, to),
@@ -147,7 +147,7 @@ impl Outdoors {
         water.mix(sand, smooth(-0.22, -0.30, up + 0.03 * noise(around * 5.0, 0.0, self.seed)))
     }
 
-    fn forest(&self, around: f32, up: f32) -> V3 {
+    fn forest(&self, around: f32, up: f32, to: V3) -> V3 {
         let s = self.seed;
         let gap = fractal(around * 5.0, up * 5.0, 5, 0.0, s)
             + 0.5 * fractal(around * 26.0, up * 26.0, 3, 0.0, s + 1);
@@ -169,6 +169,13 @@ impl Outdoors {
                 color = (v3(0.17, 0.11, 0.07) * bark * (0.4 + lit)).mix(color, dark * 0.6);
             }
         }
+        // Overhead the crowns close, with the sky through the gaps.
+        let away = 2.2 / to.y.max(0.2);
+        let (cx, cz) = (to.x * away, to.z * away);
+        let crown =
+            fractal(cx, cz, 5, 0.0, s + 30) + 0.5 * fractal(cx * 4.0, cz * 4.0, 3, 0.0, s + 31);
+        let canopy = green.mix(self.horizon * 2.2, smooth(0.12, 0.34, crown));
+        let color = color.mix(canopy, smooth(0.55, 1.1, up));
         let ground =
             v3(0.10, 0.11, 0.04) * (1.0 + 0.7 * fractal(around * 12.0, up * 40.0, 4, 0.0, s + 15));
         color.mix(ground * 2.0, smooth(-0.02, -0.12, up))
