@@ -81,7 +81,7 @@ fn output(key: &InstanceKey) -> Values {
 fn answers(state: &State, command: &Command, dice: u8) -> Vec<Event> {
     match command {
         Command::Decide { key, .. } => {
-            vec![Event::Decided { key: key.clone(), decision: decision(dice % 2 == 0) }]
+            vec![Event::Decided { key: key.clone(), decision: decision(dice.is_multiple_of(2)) }]
         }
         Command::Wait { key, attempt, .. } => {
             vec![Event::TimerFired { key: key.clone(), attempt: *attempt }]
