@@ -1,6 +1,6 @@
 //! What is wrong with a workflow, with its place and the remedy.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use impasto_catalog::Catalog;
 use impasto_workflow::{Plan, Work};
