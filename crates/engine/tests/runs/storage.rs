@@ -1,0 +1,108 @@
+//! Runs over SQLite: processes side by side, a full disk, what is in doubt.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use impasto_domain::{ErrorKind, InstanceKey};
+use impasto_store::MemoryBlobs;
+use impasto_store_sql::{SqliteOptions, SqliteRuns};
+use impasto_testkit::{FarOptions, FarProvider, Oracle, Stage};
+use impasto_workflow::Outcome;
+
+use crate::*;
+
+const CHAIN: &str = r#"
+workflow: chain
+version: 1
+steps:
+  a: { task: add, cache: false, input: { number: 0 } }
+  b: { task: add, cache: false, input: { number: "{{ steps.a.number }}" } }
+  c: { each: "{{ range(200) | list }}", task: add, cache: false, input: { number: "{{ steps.b.number }}" } }
+outputs:
+  number: { value: "{{ steps.c.number | sum }}" }
+"#;
+
+fn stage_in(folder: &Path, options: &SqliteOptions) -> Stage {
+    let runs = Arc::new(SqliteRuns::open(folder, options).unwrap());
+    Stage::over(runs, Arc::new(MemoryBlobs::default())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_do_not_work_on_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::default();
+    let hook =
+        faults(|_, key, attempt| if key == "left" && attempt == 1 { hang() } else { fine() });
+    let first = stage_in(folder.path(), &options).faults(hook);
+    let second = stage_in(folder.path(), &options).engine();
+    let engine = first.engine();
+    let handle = submit(&engine, &first.plan(DIAMOND).unwrap(), &[]).await;
+    let id = handle.id.clone();
+    let error = second.resume(local(), id.clone()).await.err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Conflict);
+    assert!(error.message.contains("being worked on"), "{error}");
+    engine.interrupt(&id);
+    assert_eq!(handle.wait().await.unwrap(), Outcome::Interrupted);
+    let outcome = second.resume(local(), id).await.unwrap().wait().await.unwrap();
+    assert_eq!(output(&outcome, "total"), 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_a_run_that_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let far = folder.path().join("far");
+    let tight = SqliteOptions { pages_max: Some(30) };
+    let stage = far_stage(stage_in(folder.path(), &tight), &far, 5);
+    let (engine, plan) = (stage.engine(), stage.plan(CHAIN).unwrap());
+    let handle = submit(&engine, &plan, &[]).await;
+    let id = handle.id.clone();
+    let error = handle.wait().await.err().unwrap();
+    assert!(error.message.contains("disk is full"), "{error}");
+    assert!(error.hint.unwrap().contains("impasto resume"));
+    drop((engine, stage));
+    let before = Oracle::read(&far).unwrap();
+    assert!(before.cancelled.is_empty(), "jobs that may be paid for are left alone");
+    let stage = far_stage(stage_in(folder.path(), &SqliteOptions::default()), &far, 5);
+    let engine = stage.engine();
+    let mut resumed = engine.resume(local(), id.clone()).await;
+    soon("the run is given back", async || {
+        if resumed.is_err() {
+            resumed = engine.resume(local(), id.clone()).await;
+        }
+        resumed.is_ok()
+    })
+    .await;
+    let outcome = resumed.unwrap().wait().await.unwrap();
+    assert_eq!(output(&outcome, "number"), 200 * 3);
+    let oracle = Oracle::read(&far).unwrap();
+    assert!(oracle.starts.values().all(|count| *count == 1), "{:?}", oracle.starts);
+    assert_eq!(oracle.taken.len(), 202, "nothing was paid twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_doubt_waits_for_a_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let (far, options) = (folder.path().join("far"), SqliteOptions::default());
+    let source = "workflow: doubt\nversion: 1\nsteps:\n  one: { task: add, timeout: 0.1, input: { number: 1 } }\n\
+                  outputs:\n  number: { value: \"{{ steps.one.number }}\" }\n";
+    let forgetful = |dawdle_ms| {
+        let far_options = FarOptions { dawdle_ms, job_ms: (1, 1), can_find: false };
+        let provider = Arc::new(FarProvider::open(&far, far_options).unwrap());
+        stage_in(folder.path(), &options).driver("far", provider)
+    };
+    // A start that is not answered in time, at a provider that cannot be asked: nobody knows.
+    let stage = forgetful(60_000_000);
+    let engine = stage.engine();
+    let handle = submit(&engine, &stage.plan(source).unwrap(), &[]).await;
+    let id = handle.id.clone();
+    let Outcome::Parked { keys } = handle.wait().await.unwrap() else { panic!("not parked") };
+    assert_eq!(keys, [InstanceKey::new("one", [])]);
+    let again = engine.resume(local(), id.clone()).await.unwrap().wait().await.unwrap();
+    assert!(matches!(again, Outcome::Parked { .. }), "resuming decides nothing");
+    assert_eq!(Oracle::read(&far).unwrap().starts.len(), 1);
+    let engine = forgetful(0).engine();
+    let handle = engine.settle(local(), id.clone(), keys[0].clone(), true).await.unwrap();
+    assert_eq!(output(&handle.wait().await.unwrap(), "number"), 2);
+    let starts: Vec<String> = Oracle::read(&far).unwrap().starts.into_keys().collect();
+    assert_eq!(starts, [format!("{id}/one/1"), format!("{id}/one/2")]);
+}
