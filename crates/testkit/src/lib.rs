@@ -9,4 +9,5 @@ mod far;
 mod stage;
 
 pub use far::{FAR_PRICE, FarOptions, FarProvider, Oracle};
+pub use impasto_store_sql::{SqliteOptions, SqliteRuns};
 pub use stage::{Stage, catalog, compile, operations};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use impasto_domain::{ErrorKind, InstanceKey};
 use impasto_store::MemoryBlobs;
-use impasto_store_sql::{SqliteOptions, SqliteRuns};
 use impasto_testkit::{FarOptions, FarProvider, Oracle, Stage};
+use impasto_testkit::{SqliteOptions, SqliteRuns};
 use impasto_workflow::Outcome;
 
 use crate::*;
