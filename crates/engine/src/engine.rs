@@ -1,6 +1,6 @@
 //! The engine: what can be asked of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,7 +34,17 @@ pub(crate) struct Inner {
     pub(crate) options: Arc<EngineOptions>,
     pub(crate) health: Health,
     places: BTreeMap<ProviderId, Arc<Semaphore>>,
+    known_plans: Mutex<VecDeque<KnownPlan>>,
     live: Mutex<HashMap<RunId, Live>>,
+}
+
+/// A plan that was run lately: what is worked out of it is shared by all its runs.
+#[derive(Clone)]
+struct KnownPlan {
+    plan: Arc<Plan>,
+    /// A run to which nothing has happened.
+    blank: State,
+    text: Arc<str>,
 }
 
 /// A run that this process works on.
@@ -66,6 +76,20 @@ impl Inner {
                 "this program does not speak the dialect '{dialect}' of {provider}"
             ))
         })
+    }
+
+    /// What is known of a plan; it is worked out if it was not run lately.
+    fn known_plan(&self, plan: &Arc<Plan>) -> Result<KnownPlan> {
+        let lock = || self.known_plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().iter().find(|known| Arc::ptr_eq(&known.plan, plan)) {
+            return Ok(known.clone());
+        }
+        let blank = State::new(Arc::clone(plan), 0);
+        let known = KnownPlan { plan: Arc::clone(plan), blank, text: to_text(&**plan)?.into() };
+        let mut all = lock();
+        all.push_front(known.clone());
+        all.truncate(self.options.known_plans);
+        Ok(known)
     }
 
     fn live(&self, run: &RunId) -> Option<Live> {
@@ -116,7 +140,8 @@ impl Engine {
         });
         let places = places.collect();
         let options = Arc::new(options);
-        Self { inner: Arc::new(Inner { parts, options, health, places, live: Mutex::default() }) }
+        let (known_plans, live) = (Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { parts, options, health, places, known_plans, live }) }
     }
 
     /// Begins a run. It is stored before this answers.
@@ -131,19 +156,20 @@ impl Engine {
             (None, Source::Workflow(plan)) => workflow_seed(&plan.name),
             (None, Source::Task(_)) => drawn()?,
         };
+        let known = self.inner.known_plan(&plan)?;
         let stored = StoredRequest { input: input.clone(), no_cache: request.no_cache };
         let new = NewRun {
             id: new_id(self.inner.parts.clock.now_ms())?,
             tenant: request.tenant.clone(),
             workflow: plan.name.clone(),
-            plan: to_text(&*plan)?,
+            plan: known.text.to_string(),
             request: to_text(&stored)?,
             seed,
             catalog_revision: self.inner.parts.catalog.revision.clone(),
             created_ms: self.inner.parts.clock.now_ms(),
         };
         let lease = self.create(new).await?;
-        let state = State::new(plan, seed);
+        let state = known.blank.another(seed);
         let begun =
             Begun { tenant: request.tenant, lease, state, seq: 0, no_cache: request.no_cache };
         Ok(self.begin(begun, vec![Event::Started { input }], false))
@@ -353,6 +379,7 @@ impl Engine {
     /// The plan of a request, with what it wants of every route.
     fn plan_of(&self, request: &Request) -> Result<Arc<Plan>> {
         Ok(match &request.source {
+            Source::Workflow(plan) if request.policy == Policy::default() => Arc::clone(plan),
             Source::Workflow(plan) => {
                 let mut plan = Plan::clone(plan);
                 plan.policy = filled(request.policy.clone(), &plan.policy);

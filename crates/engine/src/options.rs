@@ -22,6 +22,8 @@ pub struct EngineOptions {
     pub cancel_watch_ms: u64,
     /// Updates that a listener may be behind before it has to read from the store.
     pub update_backlog: usize,
+    /// Plans of which the compiled form is kept for further runs.
+    pub known_plans: usize,
     /// The least time between two reports of progress of one attempt, in milliseconds.
     pub progress_interval_ms: u64,
 }
@@ -38,6 +40,7 @@ impl Default for EngineOptions {
             stop_grace_ms: 3_000,
             cancel_watch_ms: 300,
             update_backlog: 256,
+            known_plans: 16,
             progress_interval_ms: 50,
         }
     }

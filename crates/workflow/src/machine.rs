@@ -43,6 +43,19 @@ pub(crate) struct Data {
     pub(crate) outcome: Option<Outcome>,
 }
 
+impl Data {
+    fn new(seed: u64, program: &Program) -> Self {
+        Self {
+            seed,
+            started: false,
+            fold: Fold::new(program),
+            stop: Stop::No,
+            counts: Counts::default(),
+            outcome: None,
+        }
+    }
+}
+
 /// Whether somebody asked the run to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -87,15 +100,19 @@ impl State {
             Ok(program) => (program, None),
             Err(message) => (Program::default(), Some(message)),
         };
-        let data = Data {
-            seed,
-            started: false,
-            fold: Fold::new(&program),
-            stop: Stop::No,
-            counts: Counts::default(),
-            outcome: None,
-        };
+        let data = Data::new(seed, &program);
         Self { plan, program: Arc::new(program), broken, data }
+    }
+
+    /// Another run of the same plan to which nothing has happened: what was compiled is shared.
+    #[must_use]
+    pub fn another(&self, seed: u64) -> Self {
+        Self {
+            plan: Arc::clone(&self.plan),
+            program: Arc::clone(&self.program),
+            broken: self.broken.clone(),
+            data: Data::new(seed, &self.program),
+        }
     }
 
     /// Every command that is outstanding, for going on after a restart.
