@@ -15,8 +15,8 @@ use impasto_engine::{
     Started,
 };
 use impasto_store::{BoxFuture, MemoryBlobs};
-use impasto_store_sql::{SqliteOptions, SqliteRuns};
 use impasto_testkit::Stage;
+use impasto_testkit::{SqliteOptions, SqliteRuns};
 use impasto_workflow::Plan;
 
 const CHAIN_STEPS: usize = 200;
