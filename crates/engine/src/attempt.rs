@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use impasto_domain::{Error, ErrorKind, InstanceKey, Money, RunId};
+use impasto_domain::{Error, ErrorKind, InstanceKey, Money, RunId, Values};
 use impasto_workflow::Event;
 use tokio::time::Instant;
 
@@ -36,6 +36,14 @@ pub(crate) struct AttemptTask {
     pub(crate) stop: Arc<Stop>,
     pub(crate) inbox: Inbox,
     pub(crate) options: Arc<EngineOptions>,
+}
+
+/// What the beginning of an attempt led to.
+enum Begun {
+    /// The provider has the job under this handle.
+    Job(String),
+    /// It is over.
+    Over(Ending),
 }
 
 enum Ending {
@@ -91,7 +99,9 @@ impl Drop for Sender {
 
 impl AttemptTask {
     /// Carries the attempt out and sends the events of it.
-    pub(crate) async fn run(self, begin: Begin) {
+    ///
+    /// What is not needed to wait for a job is boxed: thousands of them may be under way.
+    pub(crate) async fn run(mut self, begin: Begin) {
         let mut sender = Sender {
             inbox: self.inbox.clone(),
             key: self.call.key.clone(),
@@ -100,38 +110,45 @@ impl AttemptTask {
             began: Instant::now(),
             sent: false,
         };
+        let stop = Arc::clone(&self.stop);
         tokio::select! {
             ending = self.carry_out(begin, sender.began) => sender.send(ending),
-            () = self.stop.abandoned() => sender.sent = true,
+            () = stop.abandoned() => sender.sent = true,
         }
     }
 
-    async fn carry_out(&self, begin: Begin, began: Instant) -> Ending {
+    async fn carry_out(&mut self, begin: Begin, began: Instant) -> Ending {
         let deadline = began + Duration::from_millis(self.call.timeout_ms);
-        match begin {
-            Begin::Start => self.start(deadline).await,
-            Begin::Find => self.find(deadline).await,
-            Begin::Poll(handle) => self.poll(handle, deadline).await,
+        // Needed once; a job may take hours.
+        let input = std::mem::take(&mut self.call.input);
+        let begun = match begin {
+            Begin::Start => Box::pin(self.start(input, deadline)).await,
+            Begin::Find => Box::pin(self.find()).await,
+            Begin::Poll(handle) => Begun::Job(handle),
+        };
+        match begun {
+            Begun::Job(handle) => self.poll(handle, deadline).await,
+            Begun::Over(ending) => ending,
         }
     }
 
-    async fn start(&self, deadline: Instant) -> Ending {
-        let call = match self.prepare.call(self.call.clone()).await {
+    async fn start(&self, input: Values, deadline: Instant) -> Begun {
+        let call = match self.prepare.call(StartCall { input, ..self.call.clone() }).await {
             Ok(call) => call,
-            Err(error) => return error.into(),
+            Err(error) => return Begun::Over(error.into()),
         };
         let starting = self.driver.start(call);
         let answer = tokio::select! {
             answer = starting => answer,
-            error = self.out_of_time(deadline) => return self.in_doubt(error).await,
+            error = self.out_of_time(deadline) => return Begun::Over(self.in_doubt(error).await),
         };
         match answer {
-            Ok(Started::Done(ended)) => Ending::Done(ended),
-            Ok(Started::Running(handle)) => self.accepted(handle, deadline).await,
+            Ok(Started::Done(ended)) => Begun::Over(Ending::Done(ended)),
+            Ok(Started::Running(handle)) => self.accepted(handle),
             Err(failure) if failure.error.kind == ErrorKind::InDoubt => {
-                self.in_doubt(failure.error).await
+                Begun::Over(self.in_doubt(failure.error).await)
             }
-            Err(failure) => Ending::Failed(failure),
+            Err(failure) => Begun::Over(Ending::Failed(failure)),
         }
     }
 
@@ -171,11 +188,11 @@ impl AttemptTask {
 
     /// An attempt that an earlier process began. It is never started again: if the provider never had
     /// it, it came to nothing, and the next attempt has a number of its own.
-    async fn find(&self, deadline: Instant) -> Ending {
+    async fn find(&self) -> Begun {
         match self.driver.find(self.call.idempotency_key.clone()).await {
-            Ok(Found::Never) => Ending::Void,
-            Ok(Found::Running(handle)) => self.accepted(handle, deadline).await,
-            Ok(Found::Unknown) | Err(_) => Ending::Lost,
+            Ok(Found::Never) => Begun::Over(Ending::Void),
+            Ok(Found::Running(handle)) => self.accepted(handle),
+            Ok(Found::Unknown) | Err(_) => Begun::Over(Ending::Lost),
         }
     }
 
@@ -188,9 +205,9 @@ impl AttemptTask {
         }));
     }
 
-    async fn accepted(&self, handle: String, deadline: Instant) -> Ending {
+    fn accepted(&self, handle: String) -> Begun {
         self.tell_accepted(&handle);
-        self.poll(handle, deadline).await
+        Begun::Job(handle)
     }
 
     fn job(&self, handle: &str) -> Job {
@@ -212,7 +229,7 @@ impl AttemptTask {
             }
             () = self.stop.job_asked() => Error::cancelled(),
         };
-        self.stop_job(handle.clone(), error).await
+        Box::pin(self.stop_job(handle.clone(), error)).await
     }
 
     /// Asks the provider to stop, and takes what the job still gives, late as it is.

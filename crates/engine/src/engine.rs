@@ -258,8 +258,9 @@ impl Engine {
         all.insert(run.clone(), Live { inbox, hub });
         drop(all);
         let (inner, id) = (Arc::clone(&self.inner), run.clone());
+        let working = runner.work(first, outstanding);
         let ending = tokio::spawn(async move {
-            let ended = runner.work(first, outstanding).await;
+            let ended = working.await;
             inner.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             ended
         });

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use impasto_domain::{
-    Candidate, Decision, Digest, Error, InstanceKey, Money, OfferId, Result, RunId, TenantId,
-    Value, Values,
+    Candidate, Decision, Digest, Error, InstanceKey, Money, OfferId, ProviderId, Result, RunId,
+    TenantId, Value, Values,
 };
 use impasto_router::{RouteRequest, decide};
 use impasto_store::{Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, RunStatus, StoredEvent};
@@ -39,22 +39,23 @@ pub(crate) enum Message {
 }
 
 /// The way to the task of a run. At most one message is under way for each attempt and each caller.
+/// Messages are boxed, since a channel keeps room for dozens of them and most runs wait.
 #[derive(Clone)]
-pub(crate) struct Inbox(pub(crate) mpsc::UnboundedSender<Message>);
+pub(crate) struct Inbox(pub(crate) mpsc::UnboundedSender<Box<Message>>);
 
 impl Inbox {
     /// Sends a message; a run that has ended needs none.
     pub(crate) fn send(&self, message: Message) {
-        let _ended = self.0.send(message);
+        let _ended = self.0.send(Box::new(message));
     }
 }
 
-/// An attempt that is to be made.
+/// An attempt that is to be made. What else it needs is in the state when its turn comes.
 pub(crate) struct Claim {
     key: InstanceKey,
     attempt: u32,
-    candidate: Candidate,
-    call: Call,
+    offer: OfferId,
+    timeout_ms: u64,
 }
 
 /// The task of one run.
@@ -66,7 +67,7 @@ pub(crate) struct Runner {
     pub(crate) state: State,
     pub(crate) hub: Arc<Hub>,
     pub(crate) inbox: Inbox,
-    pub(crate) messages: mpsc::UnboundedReceiver<Message>,
+    pub(crate) messages: mpsc::UnboundedReceiver<Box<Message>>,
     pub(crate) no_cache: bool,
     pub(crate) stops: HashMap<InstanceKey, Arc<Stop>>,
     pub(crate) seq: u64,
@@ -102,14 +103,22 @@ impl Turn {
 impl Runner {
     /// Works until the run has ended, beginning with `first` and with commands that are outstanding
     /// from before.
+    ///
+    /// What is not needed to wait is boxed: thousands of runs may wait for hours.
     pub(crate) async fn work(mut self, first: Vec<Event>, outstanding: bool) -> Result<Outcome> {
-        let ended = self.work_to_the_end(first, outstanding).await;
+        let mut ended = Box::pin(self.begin(first, outstanding)).await;
+        while let Ok(None) = ended {
+            ended = match self.messages.recv().await {
+                Some(message) => Box::pin(self.take_turn(*message)).await,
+                None => Err(Error::internal("nobody can speak to the run any more")),
+            };
+        }
         self.stops.values().for_each(|stop| stop.abandon());
         self.hub.close();
-        ended
+        ended.map(|outcome| outcome.unwrap_or(Outcome::Interrupted))
     }
 
-    async fn work_to_the_end(&mut self, first: Vec<Event>, outstanding: bool) -> Result<Outcome> {
+    async fn begin(&mut self, first: Vec<Event>, outstanding: bool) -> Result<Option<Outcome>> {
         let mut turn = self.turn();
         for event in first {
             self.absorb(event, &mut turn).await?;
@@ -118,20 +127,18 @@ impl Runner {
             let commands = self.state.pending();
             self.obey(commands, &mut turn).await?;
         }
-        loop {
-            if let Some(outcome) = self.finish(turn).await? {
-                return Ok(outcome);
-            }
-            turn = self.turn();
-            let Some(message) = self.messages.recv().await else {
-                return Err(Error::internal("nobody can speak to the run any more"));
-            };
-            self.take(message, &mut turn).await?;
-            while turn.batch.events.len() < self.inner.options.batch_events {
-                let Ok(message) = self.messages.try_recv() else { break };
-                self.take(message, &mut turn).await?;
-            }
+        self.finish(turn).await
+    }
+
+    /// Takes a message, and those that have come in the meantime.
+    async fn take_turn(&mut self, message: Message) -> Result<Option<Outcome>> {
+        let mut turn = self.turn();
+        self.take(message, &mut turn).await?;
+        while turn.batch.events.len() < self.inner.options.batch_events {
+            let Ok(message) = self.messages.try_recv() else { break };
+            self.take(*message, &mut turn).await?;
         }
+        self.finish(turn).await
     }
 
     fn turn(&self) -> Turn {
@@ -199,8 +206,9 @@ impl Runner {
         match command {
             Command::Decide { key, call } => return self.decide(key, call).await.map(Some),
             Command::Attempt { key, attempt, candidate, call } => {
-                let claim = Claim { key, attempt, candidate, call };
-                return Ok(self.claim(claim, turn));
+                let timeout_ms = call.timeout_ms;
+                let claim = Claim { key, attempt, offer: candidate.offer, timeout_ms };
+                return Ok(self.claim(claim, &candidate.provider, turn));
             }
             Command::Wait { key, attempt, ms } => turn.waits.push((key, attempt, ms)),
             Command::StopAttempt { key, .. } => turn.stops.push(key),
@@ -245,7 +253,7 @@ impl Runner {
 
     /// Goes on with an attempt that was started before, or gets a place for one that was not: at
     /// once if there is one, otherwise a message will come.
-    fn claim(&mut self, claim: Claim, turn: &mut Turn) -> Option<Event> {
+    fn claim(&mut self, claim: Claim, provider: &ProviderId, turn: &mut Turn) -> Option<Event> {
         let running = self.state.instance(&claim.key).map(|instance| instance.status);
         if let Some(Status::Running { attempt }) = running {
             if attempt == claim.attempt && !self.stops.contains_key(&claim.key) {
@@ -253,7 +261,7 @@ impl Runner {
             }
             return None;
         }
-        let places = self.inner.places(&claim.candidate.provider);
+        let places = self.inner.places(provider);
         match Arc::clone(&places).try_acquire_owned() {
             Ok(permit) => self.started(claim, Slot::new(permit), turn),
             Err(_) => {
@@ -283,7 +291,7 @@ impl Runner {
         let event = Event::AttemptStarted {
             key: claim.key.clone(),
             attempt: claim.attempt,
-            offer: claim.candidate.offer.clone(),
+            offer: claim.offer.clone(),
         };
         self.prepare_task(claim, slot, Begin::Start, turn);
         Some(event)
@@ -316,17 +324,20 @@ impl Runner {
     }
 
     fn task(&mut self, claim: Claim, slot: Slot) -> Result<AttemptTask, (u32, Error)> {
-        let Claim { key, attempt, candidate, call } = claim;
+        let Claim { key, attempt, offer, timeout_ms } = claim;
         let parts = &self.inner.parts;
-        let failed = |error: Error| (attempt, error.at(&candidate.offer));
-        let task = parts.catalog.task(&call.task).map_err(failed)?;
-        let offer = parts.catalog.offer(&candidate.offer).map_err(failed)?;
+        let failed = |error: Error| (attempt, error.at(&offer));
+        let estimate = self.estimate(&key, &offer);
+        let offer = parts.catalog.offer(&offer).map_err(failed)?;
+        let task = parts.catalog.task(&offer.task).map_err(failed)?;
         let driver = self.inner.driver(&offer.provider).map_err(failed)?;
         let stop = Arc::new(Stop::default());
         self.stops.insert(key.clone(), Arc::clone(&stop));
         let bench =
             EngineBench::new(Arc::clone(&parts.blobs), Arc::clone(&stop), self.listener(&key));
-        let input = with_seed(task, call.input, self.state.seed(), &key);
+        let input = self.state.instance(&key).and_then(|instance| instance.input.as_deref());
+        let input = input.cloned().unwrap_or_default();
+        let input = with_seed(task, input, self.state.seed(), &key);
         let prepare =
             Prepare { catalog: Arc::clone(&parts.catalog), render: Arc::clone(&parts.render) };
         let call = StartCall {
@@ -338,8 +349,8 @@ impl Runner {
             offer: offer.id.clone(),
             endpoint: offer.endpoint.clone(),
             input,
-            estimate: candidate.cost,
-            timeout_ms: call.timeout_ms,
+            estimate,
+            timeout_ms,
             bench: Arc::new(bench),
             slot,
         };

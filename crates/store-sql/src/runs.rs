@@ -164,7 +164,10 @@ fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
 }
 
 fn commit(connection: &Connection, batch: &Batch, owner: &str) -> Result<Receipt> {
-    let sql = "SELECT epoch, owner, last_seq, cancel_requested, tenant FROM runs WHERE id = ?1";
+    // The last number is looked up where the events are about to be written anyway: a column of it
+    // would be one more page to write for every commit.
+    let sql = "SELECT epoch, owner, coalesce((SELECT max(seq) FROM events WHERE run = ?1), 0), \
+               cancel_requested, tenant FROM runs WHERE id = ?1";
     type Known = (i64, Option<String>, i64, bool, String);
     let known: Option<Known> = connection
         .prepare_cached(sql)
@@ -216,10 +219,6 @@ fn write(connection: &Connection, batch: &Batch, tenant: &str) -> rusqlite::Resu
             output.key.to_string(),
             output.body
         ])?;
-    }
-    if let Some(last) = batch.events.last() {
-        let sql = "UPDATE runs SET last_seq = ?2 WHERE id = ?1";
-        connection.prepare_cached(sql)?.execute(params![run, last.seq as i64])?;
     }
     if let Some(status) = batch.status {
         let sql = "UPDATE runs SET status = ?2, updated_ms = ?3, \

@@ -63,7 +63,7 @@ const FAR: &str = r#"id = "far"
 title = "Far"
 description = "Somewhere else."
 dialect = "far"
-concurrency = 64
+concurrency = 100000
 "#;
 
 const HERE: &str = r#"id = "here"
