@@ -1,0 +1,3 @@
+//! The `fal` dialect: a queue of requests with status, result and cancel.
+
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The `gemini` dialect: generateContent, predictLongRunning and files.
+
+pub mod wire;

@@ -1,0 +1,8 @@
+//! Wire protocols: one module per dialect, with its wire types (shared by driver and face) and its
+//! driver.
+
+pub mod elevenlabs;
+pub mod fal;
+pub mod gemini;
+pub mod openai;
+pub mod replicate;

@@ -1,0 +1,3 @@
+//! The `openai` dialect: images, audio and videos.
+
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The `replicate` dialect: predictions, files and models.
+
+pub mod wire;

@@ -1,0 +1,1 @@
+//! The server: native API, the faces that SDKs speak to, events, webhooks.
