@@ -29,6 +29,6 @@ pub use diagnostic::{Diagnostic, Severity, Span};
 pub use error::{Error, ErrorKind, Result, Side};
 pub use id::{InstanceKey, ModelId, OfferId, ProviderId, RunId, TaskId, TenantId};
 pub use money::Money;
-pub use operation::{Bench, Operation, Workbench};
+pub use operation::{Bench, News, Operation, SoundFormat, Workbench};
 pub use task::{Field, Task, Type};
 pub use value::{Value, Values};

@@ -18,6 +18,17 @@ pub trait Workbench: Send + Sync {
     /// Tells how far it is, from 0 to 1, with a word about what is being done.
     fn progress(&self, fraction: f64, note: &str);
 
+    /// Tells whoever listens now what there is of the result so far. It is live only: it may be lost,
+    /// and never replaces the output.
+    fn tell(&self, news: News) {
+        let _nobody_listens = news;
+    }
+
+    /// Whether somebody listens to news, so that making them is worth while.
+    fn wants_news(&self) -> bool {
+        false
+    }
+
     /// Whether somebody asked for it to stop. Ask at least every tenth of a second of work.
     fn cancelled(&self) -> bool;
 
@@ -25,6 +36,49 @@ pub trait Workbench: Send + Sync {
     fn check_cancelled(&self) -> Result<()> {
         if self.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
+}
+
+/// Something of a result before it is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// A line of a log.
+    Log {
+        /// `debug`, `info`, `warn` or `error`.
+        level: String,
+        /// The line.
+        message: String,
+    },
+    /// A picture as far as it is.
+    Picture {
+        /// The output that it will be.
+        name: String,
+        /// Which of the previews, from 0; a later one shows more.
+        index: u32,
+        /// The encoded picture.
+        bytes: Vec<u8>,
+        /// How it is encoded, such as `image/png`.
+        media_type: String,
+    },
+    /// The next piece of a sound.
+    Sound {
+        /// The output that it will be.
+        name: String,
+        /// How the bytes of all pieces are to be read.
+        format: SoundFormat,
+        /// The piece.
+        bytes: Vec<u8>,
+    },
+}
+
+/// How the pieces of a sound are to be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SoundFormat {
+    /// The encoding: `audio/pcm` is signed 16-bit little-endian, channels interleaved.
+    pub media_type: String,
+    /// Samples a second of each channel.
+    pub sample_rate_hz: u32,
+    /// Channels.
+    pub channels: u16,
 }
 
 /// A named piece of work that runs inside this process.
