@@ -1,11 +1,11 @@
 //! The workbench that the engine lends: files of the blob store, progress to whoever listens, and
 //! the wish to stop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use impasto_domain::{AssetRef, InstanceKey, MediaFacts, Result, Workbench};
+use impasto_domain::{AssetRef, InstanceKey, MediaFacts, News, Result, Workbench};
 use impasto_store::BlobStore;
 use tokio::sync::Notify;
 
@@ -82,6 +82,7 @@ pub(crate) struct ProgressTo {
     pub(crate) hub: Arc<Hub>,
     pub(crate) key: InstanceKey,
     pub(crate) interval: Duration,
+    pub(crate) wants_news: bool,
     pub(crate) now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
@@ -101,11 +102,14 @@ pub(crate) struct EngineBench {
     stop: Arc<Stop>,
     listener: Listener,
     last_told: Mutex<Option<Instant>>,
+    /// Pieces of news told.
+    parts: AtomicU64,
 }
 
 impl EngineBench {
     pub(crate) fn new(blobs: Arc<dyn BlobStore>, stop: Arc<Stop>, listener: Listener) -> Self {
-        Self { blobs, stop, listener, last_told: Mutex::new(None) }
+        let (last_told, parts) = (Mutex::new(None), AtomicU64::new(0));
+        Self { blobs, stop, listener, last_told, parts }
     }
 
     /// Whether enough time has gone by since progress was told; the end is always told.
@@ -136,6 +140,7 @@ impl Workbench for EngineBench {
             Listener::Nobody => {}
             Listener::Function(tell) => tell(fraction, note),
             Listener::Run(to) => {
+                to.hub.progress(fraction);
                 if to.hub.has_listeners() && self.is_due(fraction, to.interval) {
                     let kind = UpdateKind::Progress {
                         key: to.key.clone(),
@@ -146,6 +151,23 @@ impl Workbench for EngineBench {
                 }
             }
         }
+    }
+
+    fn tell(&self, news: News) {
+        let Listener::Run(to) = &self.listener else { return };
+        let at_ms = (to.now_ms)();
+        if let News::Log { level, message } = &news {
+            to.hub.log(at_ms, level, message);
+        }
+        if to.hub.has_listeners() {
+            let part = self.parts.fetch_add(1, Ordering::Relaxed);
+            let kind = UpdateKind::News { key: to.key.clone(), part, news };
+            to.hub.tell(Update { seq: to.hub.last_seq(), at_ms, kind });
+        }
+    }
+
+    fn wants_news(&self) -> bool {
+        matches!(&self.listener, Listener::Run(to) if to.wants_news && to.hub.has_listeners())
     }
 
     fn cancelled(&self) -> bool {

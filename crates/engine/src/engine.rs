@@ -1,27 +1,32 @@
 //! The engine: what can be asked of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use impasto_catalog::Catalog;
 use impasto_domain::{
-    AssetRef, Error, ErrorKind, InstanceKey, Policy, ProviderId, Result, RunId, TenantId, Values,
+    AssetRef, Error, ErrorKind, InstanceKey, Policy, Result, RunId, TenantId, Values,
 };
-use impasto_router::Health;
-use impasto_store::{Lease, NewRun, RunFilter, RunRecord, StoredRun};
+use impasto_store::{
+    Created, DeliveryState, Lease, NewRun, RunFilter, RunRecord, RunStatus, StoredRun,
+};
 use impasto_workflow::{Event, Outcome, Plan, State, apply};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::bench::{EngineBench, Listener, ProgressFn, Stop};
 use crate::identity::workflow_seed;
+use crate::live::{Inner, Live};
 use crate::planning::{PlanReport, plan_report};
 use crate::report::{RunReport, run_report};
-use crate::runner::{Inbox, Message, Runner};
+use crate::request::Lane;
+use crate::runner::{Inbox, Message, Runner, Standing};
+use crate::summary::{RunSummary, run_summary};
 use crate::updates::{Hub, Updates, read_event};
-use crate::{Driver, EngineOptions, Parts, Request, Source};
+use crate::{EngineOptions, Parts, Request, Source};
 
 /// Runs workflows. A clone is the same engine.
 #[derive(Clone)]
@@ -29,72 +34,30 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    pub(crate) parts: Parts,
-    pub(crate) options: Arc<EngineOptions>,
-    pub(crate) health: Health,
-    places: BTreeMap<ProviderId, Arc<Semaphore>>,
-    known_plans: Mutex<VecDeque<KnownPlan>>,
-    live: Mutex<HashMap<RunId, Live>>,
-}
-
-/// A plan that was run lately: what is worked out of it is shared by all its runs.
-#[derive(Clone)]
-struct KnownPlan {
-    plan: Arc<Plan>,
-    /// A run to which nothing has happened.
-    blank: State,
-    text: Arc<str>,
-}
-
-/// A run that this process works on.
-#[derive(Clone)]
-struct Live {
-    inbox: Inbox,
-    hub: Arc<Hub>,
-}
-
 /// What a run was asked for, as it is stored.
 #[derive(Serialize, Deserialize)]
 struct StoredRequest {
     input: Values,
     no_cache: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lane: Option<(String, Option<u32>)>,
+    #[serde(default)]
+    wants_news: bool,
 }
 
-impl Inner {
-    /// The places under the limit of a provider.
-    pub(crate) fn places(&self, provider: &ProviderId) -> Arc<Semaphore> {
-        let limit = self.options.provider_concurrency as usize;
-        self.places.get(provider).cloned().unwrap_or_else(|| Arc::new(Semaphore::new(limit.max(1))))
+impl StoredRequest {
+    fn lane(&self, tenant: &TenantId) -> Arc<Lane> {
+        let (id, limit) = self.lane.clone().unwrap_or((tenant.as_str().to_owned(), None));
+        Arc::new(Lane { id: id.into(), limit })
     }
+}
 
-    /// What speaks to a provider.
-    pub(crate) fn driver(&self, provider: &ProviderId) -> Result<Arc<dyn Driver>> {
-        let dialect = &self.parts.catalog.provider(provider)?.dialect;
-        self.parts.drivers.get(dialect).cloned().ok_or_else(|| {
-            Error::unavailable(format!(
-                "this program does not speak the dialect '{dialect}' of {provider}"
-            ))
-        })
-    }
-
-    /// What is known of a plan; it is worked out if it was not run lately.
-    fn known_plan(&self, plan: &Arc<Plan>) -> Result<KnownPlan> {
-        let lock = || self.known_plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().iter().find(|known| Arc::ptr_eq(&known.plan, plan)) {
-            return Ok(known.clone());
-        }
-        let blank = State::new(Arc::clone(plan), 0);
-        let known = KnownPlan { plan: Arc::clone(plan), blank, text: to_text(&**plan)?.into() };
-        let mut all = lock();
-        all.push_front(known.clone());
-        all.truncate(self.options.known_plans);
-        Ok(known)
-    }
-
-    fn live(&self, run: &RunId) -> Option<Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
-    }
+/// A run that was accepted.
+pub struct Submitted {
+    /// Its id.
+    pub run: RunId,
+    /// The run as this process works on it; absent if the same wish was accepted before.
+    pub handle: Option<RunHandle>,
 }
 
 /// A run that this process works on.
@@ -131,25 +94,41 @@ impl RunHandle {
 impl Engine {
     /// An engine of these parts.
     pub fn new(parts: Parts, options: EngineOptions) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-        let health =
-            Health { missing_programs: missing_programs(&parts), cores, ..Health::default() };
-        let places = parts.catalog.providers.values().map(|provider| {
-            let slots = provider.concurrency.slots(cores) as usize;
-            (provider.id.clone(), Arc::new(Semaphore::new(slots)))
-        });
-        let places = places.collect();
-        let options = Arc::new(options);
-        let (known_plans, live) = (Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { parts, options, health, places, known_plans, live }) }
+        Self { inner: Arc::new(Inner::new(parts, options)) }
+    }
+
+    /// The catalogue as it is now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog()
+    }
+
+    /// Uses another catalogue from now on; runs under way keep the one that they began with.
+    pub fn reload(&self, catalog: Arc<Catalog>) {
+        self.inner.reload(catalog);
     }
 
     /// Begins a run. It is stored before this answers.
     ///
     /// # Errors
-    /// The input does not fit (all that is wrong with it, in one message), or the store refuses.
+    /// The input does not fit (all that is wrong with it, in one message), the same wish was accepted
+    /// before, or the store refuses.
     pub async fn submit(&self, request: Request) -> Result<RunHandle> {
-        let plan = self.plan_of(&request)?;
+        let Submitted { run, handle } = self.accept(request).await?;
+        handle.ok_or_else(|| {
+            Error::new(ErrorKind::Conflict, format!("it was accepted before, as run {run}"))
+        })
+    }
+
+    /// Accepts a run and begins it, or says which run the same wish became before. It is stored before
+    /// this answers.
+    ///
+    /// # Errors
+    /// The input does not fit, too many runs wait (`rate_limited`, with a time), the claim is taken by
+    /// another request, or the store refuses.
+    pub async fn accept(&self, request: Request) -> Result<Submitted> {
+        self.inner.check_room(&request.tenant)?;
+        let catalog = self.inner.catalog();
+        let plan = self.plan_of(&request, &catalog)?;
         let input = admit(&plan, request.input)?;
         let seed = match (request.seed, &request.source) {
             (Some(seed), _) => seed,
@@ -157,7 +136,13 @@ impl Engine {
             (None, Source::Task(_)) => drawn()?,
         };
         let known = self.inner.known_plan(&plan)?;
-        let stored = StoredRequest { input: input.clone(), no_cache: request.no_cache };
+        let lane = request.lane.map(|lane| (lane.id.to_string(), lane.limit));
+        let stored = StoredRequest {
+            input: input.clone(),
+            no_cache: request.no_cache,
+            lane,
+            wants_news: request.wants_news,
+        };
         let new = NewRun {
             id: new_id(self.inner.parts.clock.now_ms())?,
             tenant: request.tenant.clone(),
@@ -165,21 +150,40 @@ impl Engine {
             plan: known.text.to_string(),
             request: to_text(&stored)?,
             seed,
-            catalog_revision: self.inner.parts.catalog.revision.clone(),
+            catalog_revision: catalog.revision.clone(),
             created_ms: self.inner.parts.clock.now_ms(),
+            origin: request.origin,
+            priority: request.priority,
+            start_by_ms: request.start_by_ms,
+            webhook: request.webhook,
+            claim: request.claim,
         };
-        let lease = self.create(new).await?;
-        let state = known.blank.another(seed);
-        let begun =
-            Begun { tenant: request.tenant, lease, state, seq: 0, no_cache: request.no_cache };
-        Ok(self.begin(begun, vec![Event::Started { input }], false))
+        let lease = match self.create(new).await? {
+            Created::Known(run) => return Ok(Submitted { run, handle: None }),
+            Created::New(lease) => lease,
+        };
+        let begun = Begun {
+            state: known.blank.another(seed),
+            seq: 0,
+            standing: Standing {
+                lane: stored.lane(&request.tenant),
+                priority: request.priority,
+                no_cache: request.no_cache,
+                wants_news: request.wants_news,
+            },
+            start_by_ms: request.start_by_ms,
+            tenant: request.tenant,
+            lease,
+        };
+        let handle = self.begin(begun, vec![Event::Started { input }], false);
+        Ok(Submitted { run: handle.id.clone(), handle: Some(handle) })
     }
 
     /// Creates the run; another id is drawn where that one is taken.
-    async fn create(&self, mut new: NewRun) -> Result<Lease> {
+    async fn create(&self, mut new: NewRun) -> Result<Created> {
         for _ in 1..ID_DRAWS {
             match self.inner.parts.runs.create(new.clone()).await {
-                Err(error) if error.kind == ErrorKind::Conflict => {
+                Err(error) if error.kind == ErrorKind::Conflict && new.claim.is_none() => {
                     new.id = new_id(new.created_ms)?;
                 }
                 answer => return answer,
@@ -223,55 +227,161 @@ impl Engine {
         let stored = self.inner.parts.runs.load(tenant.clone(), run, 0).await?;
         let request: StoredRequest = from_text(&stored.record.run.request)?;
         let (state, seq) = fold(&stored)?;
+        let lane = request.lane(&tenant);
         let first = match seq {
             0 => vec![Event::Started { input: request.input }],
             _ => vec![event],
         };
-        let begun = Begun { tenant, lease, state, seq, no_cache: request.no_cache };
+        let run = stored.record.run;
+        let begun = Begun {
+            state,
+            seq,
+            standing: Standing {
+                lane,
+                priority: run.priority,
+                no_cache: request.no_cache,
+                wants_news: request.wants_news,
+            },
+            start_by_ms: run.start_by_ms,
+            tenant,
+            lease,
+        };
         Ok(self.begin(begun, first, seq > 0))
     }
 
     fn begin(&self, begun: Begun, first: Vec<Event>, outstanding: bool) -> RunHandle {
+        let Begun { tenant, lease, state, seq, standing, start_by_ms } = begun;
         let (sender, messages) = mpsc::unbounded_channel();
-        let run = begun.lease.run.clone();
-        let (inbox, hub) = (Inbox(sender), Arc::new(Hub::new(begun.seq)));
-        let (tenant, told) = (begun.tenant.clone(), Some(Arc::clone(&hub)));
+        let run = lease.run.clone();
+        let (inbox, hub) = (Inbox(sender), Arc::new(Hub::new(seq, self.inner.options.log_lines)));
+        let live = Live { tenant: tenant.clone(), inbox: inbox.clone(), hub: Arc::clone(&hub) };
+        if let Some(start_by_ms) = start_by_ms {
+            let left_ms = start_by_ms.saturating_sub(self.inner.parts.clock.now_ms());
+            tokio::spawn(give_up_late(live.clone(), left_ms));
+        }
+        if self.inner.enter(run.clone(), live) {
+            tokio::spawn(Arc::clone(&self.inner).watch_for_cancels());
+        }
         let runner = Runner {
             inner: Arc::clone(&self.inner),
-            tenant: begun.tenant,
+            catalog: self.inner.catalog(),
+            tenant: tenant.clone(),
             run: run.clone(),
-            lease: begun.lease,
-            state: begun.state,
+            lease,
+            state,
             hub: Arc::clone(&hub),
-            inbox: inbox.clone(),
+            inbox,
             messages,
-            no_cache: begun.no_cache,
+            standing,
             stops: HashMap::new(),
-            seq: begun.seq,
+            seq,
             cancelling: false,
             interrupting: false,
+            let_go: None,
         };
-        let mut all = self.inner.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.is_empty() {
-            tokio::spawn(watch_for_cancels(Arc::clone(&self.inner)));
-        }
-        all.insert(run.clone(), Live { inbox, hub });
-        drop(all);
         let (inner, id) = (Arc::clone(&self.inner), run.clone());
         let working = runner.work(first, outstanding);
         let ending = tokio::spawn(async move {
             let ended = working.await;
-            inner.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            inner.leave(&id);
             ended
         });
-        RunHandle {
-            id: run,
-            tenant,
-            inner: Arc::clone(&self.inner),
-            hub: told,
-            begun_at: begun.seq,
-            ending,
+        let inner = Arc::clone(&self.inner);
+        RunHandle { id: run, tenant, inner, hub: Some(hub), begun_at: seq, ending }
+    }
+
+    /// Goes on with runs that nobody works on because their process ended. Answers how many.
+    ///
+    /// # Errors
+    /// The store cannot be read. A run that cannot be taken over is left to others.
+    pub async fn resume_orphans(&self) -> Result<usize> {
+        let mut resumed = 0;
+        loop {
+            let orphans = self.inner.parts.runs.orphans(ORPHANS_AT_ONCE).await?;
+            let before = resumed;
+            for (tenant, run) in orphans {
+                resumed += usize::from(self.resume(tenant, run).await.is_ok());
+            }
+            if resumed == before {
+                return Ok(resumed);
+            }
         }
+    }
+
+    /// Takes no new runs, waits up to `grace` for those under way, and then lets go of the rest:
+    /// whoever starts next goes on with them. Answers how many those are.
+    pub async fn drain(&self, grace: Duration) -> usize {
+        self.inner.begin_draining();
+        let deadline = tokio::time::Instant::now() + grace;
+        while self.inner.live_count() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        let left = self.inner.live_count();
+        self.inner.let_go();
+        for _ in 0..LET_GO_LOOKS {
+            if self.inner.live_count() == 0 {
+                break;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        left
+    }
+
+    /// Whether new runs are taken.
+    pub fn is_accepting(&self) -> bool {
+        !self.inner.is_draining()
+    }
+
+    /// How many runs are under way or wait in this process.
+    pub fn live_runs(&self) -> usize {
+        self.inner.live_count()
+    }
+
+    /// Attempts under way and waiting, by provider.
+    pub fn load(&self) -> Vec<(impasto_domain::ProviderId, u32, u32)> {
+        self.inner.places.load()
+    }
+
+    /// How many attempts of others will be made before the next one of this run; none if it waits for
+    /// no place.
+    pub fn queue_position(&self, run: &RunId) -> Option<u32> {
+        self.inner.places.position(run)
+    }
+
+    /// Where a run stands, in short.
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub async fn summary(&self, tenant: TenantId, run: RunId) -> Result<RunSummary> {
+        let live = self.inner.live(&run).filter(|live| live.tenant == tenant);
+        // What a run under way gives is asked of it, not of its events.
+        let after = if live.is_some() { u64::MAX >> 1 } else { 0 };
+        let stored = self.inner.parts.runs.load(tenant, run.clone(), after).await?;
+        if live.is_some() && stored.record.status == RunStatus::Running {
+            let position = self.queue_position(&run);
+            return Ok(RunSummary::of_live(&stored.record, live.as_ref(), position));
+        }
+        let stored = match after {
+            0 => stored,
+            _ => self.record(stored.record.run.tenant, run.clone()).await?,
+        };
+        let (state, _) = fold(&stored)?;
+        Ok(run_summary(&stored, &state, self.inner.log_of_ended(&run)))
+    }
+
+    /// Marks whether the answer to a submission under a [`impasto_store::ClaimKind::Delivery`] claim
+    /// reached whoever submitted it.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn delivered(
+        &self,
+        tenant: TenantId,
+        key: String,
+        run: RunId,
+        state: DeliveryState,
+    ) -> Result<()> {
+        self.inner.parts.runs.delivery(tenant, key, run, state).await
     }
 
     /// Asks a run of this process to stop for now; it can be resumed.
@@ -343,8 +453,9 @@ impl Engine {
     /// # Errors
     /// The input that is given does not fit. Input that is missing is no error here.
     pub fn plan(&self, request: &Request) -> Result<PlanReport> {
-        let plan = self.plan_of(request)?;
-        plan_report(&plan, &request.input, &self.inner.parts.catalog, &self.inner.health)
+        let catalog = self.inner.catalog();
+        let plan = self.plan_of(request, &catalog)?;
+        plan_report(&plan, &request.input, &catalog, &self.inner.health())
     }
 
     /// Takes a foreign file in as an asset. It blocks.
@@ -378,7 +489,7 @@ impl Engine {
     }
 
     /// The plan of a request, with what it wants of every route.
-    fn plan_of(&self, request: &Request) -> Result<Arc<Plan>> {
+    fn plan_of(&self, request: &Request, catalog: &Catalog) -> Result<Arc<Plan>> {
         Ok(match &request.source {
             Source::Workflow(plan) if request.policy == Policy::default() => Arc::clone(plan),
             Source::Workflow(plan) => {
@@ -387,10 +498,26 @@ impl Engine {
                 Arc::new(plan)
             }
             Source::Task(task) => {
-                let task = self.inner.parts.catalog.task(task)?;
-                Arc::new(Plan::single(task, request.policy.clone()))
+                let name = format!("{task}\n{}", to_text(&request.policy)?);
+                let make = || Ok(Plan::single(catalog.task(task)?, request.policy.clone()));
+                self.inner.single_plan(name, make)?
             }
         })
+    }
+}
+
+/// Runs taken over at once after a start.
+const ORPHANS_AT_ONCE: u32 = 1_000;
+/// How often it is looked whether runs have ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+/// How often, once they have been let go of.
+const LET_GO_LOOKS: u32 = 500;
+
+/// Gives a run up whose time has come without an attempt.
+async fn give_up_late(live: Live, left_ms: u64) {
+    tokio::time::sleep(Duration::from_millis(left_ms)).await;
+    if live.hub.started_ms().is_none() {
+        live.inbox.send(Message::Event(Event::CancelRequested));
     }
 }
 
@@ -408,7 +535,8 @@ struct Begun {
     lease: Lease,
     state: State,
     seq: u64,
-    no_cache: bool,
+    standing: Standing,
+    start_by_ms: Option<u64>,
 }
 
 /// The first policy, its gaps filled from the second.
@@ -443,36 +571,13 @@ fn fold(stored: &StoredRun) -> Result<(State, u64)> {
     Ok((state, stored.events.last().map_or(0, |event| event.seq)))
 }
 
-/// Passes on the wishes of other processes, as long as a run is under way here.
-async fn watch_for_cancels(inner: Arc<Inner>) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(inner.options.cancel_watch_ms.max(10))).await;
-        let asked = inner.parts.runs.cancel_requests().await.unwrap_or_default();
-        for live in asked.iter().filter_map(|run| inner.live(run)) {
-            live.inbox.send(Message::Event(Event::CancelRequested));
-        }
-        if inner.live.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-            return;
-        }
-    }
-}
-
-/// Programs that some offer needs and that are not on the search path.
-fn missing_programs(parts: &Parts) -> BTreeSet<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let there = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
-    let needed = parts.catalog.programs().into_iter();
-    needed.filter(|program| !there(program)).map(str::to_owned).collect()
-}
-
 fn drawn() -> Result<u64> {
     getrandom::u64()
         .map(|number| number >> 33)
         .map_err(|error| Error::internal(format!("this machine gives no random numbers: {error}")))
 }
 
-fn to_text(value: &impl Serialize) -> Result<String> {
+pub(crate) fn to_text(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|error| Error::internal(format!("it cannot be written: {error}")))
 }

@@ -24,6 +24,18 @@ pub struct EngineOptions {
     pub update_backlog: usize,
     /// Plans of which the compiled form is kept for further runs.
     pub known_plans: usize,
+    /// The most runs that may be under way or waiting in this process; more are told to come later.
+    pub runs_max: usize,
+    /// The most runs of one tenant that may be under way or waiting.
+    pub runs_per_tenant_max: usize,
+    /// When one that was told so should come again, in milliseconds.
+    pub come_again_ms: u64,
+    /// How long what is known of the providers' health is used before it is gathered anew, in milliseconds.
+    pub health_age_ms: u64,
+    /// Lines of the log that are kept of a run.
+    pub log_lines: usize,
+    /// Runs of which the log is kept after they have ended.
+    pub logs_of_ended: usize,
     /// The least time between two reports of progress of one attempt, in milliseconds.
     pub progress_interval_ms: u64,
 }
@@ -39,8 +51,14 @@ impl Default for EngineOptions {
             poll_failures_max: 20,
             stop_grace_ms: 3_000,
             cancel_watch_ms: 300,
-            update_backlog: 256,
+            update_backlog: 4_096,
             known_plans: 16,
+            runs_max: 20_000,
+            runs_per_tenant_max: 12_000,
+            come_again_ms: 2_000,
+            health_age_ms: 100,
+            log_lines: 200,
+            logs_of_ended: 1_000,
             progress_interval_ms: 50,
         }
     }

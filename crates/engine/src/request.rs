@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use impasto_domain::{Policy, TaskId, TenantId, Values};
+use impasto_store::Claim;
 use impasto_workflow::Plan;
 
 /// What is to be run.
@@ -31,6 +32,29 @@ pub struct Request {
     pub tenant: TenantId,
     /// Whether every step is done again, even if an equal one has been done before.
     pub no_cache: bool,
+    /// What whoever submits it wants to find again with the run; opaque.
+    pub origin: String,
+    /// Whom to tell of it; opaque.
+    pub webhook: Option<String>,
+    /// What keeps the same wish from becoming two runs.
+    pub claim: Option<Claim>,
+    /// Higher goes first where runs wait for a place at a provider.
+    pub priority: i32,
+    /// The run is given up if no attempt of it has started by then, in milliseconds since 1970.
+    pub start_by_ms: Option<u64>,
+    /// Among whom places are shared out. Absent: the tenant's own.
+    pub lane: Option<Lane>,
+    /// Whether attempts tell what there is of their result before it is done.
+    pub wants_news: bool,
+}
+
+/// Those who share places as one: a tenant, or a key of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// What tells it from others.
+    pub id: Arc<str>,
+    /// The most attempts at once, over all providers.
+    pub limit: Option<u32>,
 }
 
 impl Request {
@@ -43,6 +67,13 @@ impl Request {
             seed: None,
             tenant: TenantId::local(),
             no_cache: false,
+            origin: String::new(),
+            webhook: None,
+            claim: None,
+            priority: 0,
+            start_by_ms: None,
+            lane: None,
+            wants_news: false,
         }
     }
 }

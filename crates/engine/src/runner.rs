@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use impasto_catalog::Catalog;
 use impasto_domain::{
     Candidate, Decision, Digest, Error, InstanceKey, Money, OfferId, ProviderId, Result, RunId,
     TenantId, Value, Values,
@@ -25,10 +26,21 @@ use tokio::sync::mpsc;
 use crate::attempt::{AttemptTask, Begin, idempotency_key};
 use crate::bench::{EngineBench, Listener, ProgressTo, Stop};
 use crate::driver::{Slot, StartCall};
-use crate::engine::Inner;
 use crate::identity::{output_key, with_seed};
+use crate::live::Inner;
+use crate::places::Asker;
 use crate::prepare::Prepare;
+use crate::request::Lane;
 use crate::updates::{Hub, Update, UpdateKind};
+
+/// How a run is let go of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LettingGo {
+    /// As soon as it is known which jobs the providers have taken.
+    Soon,
+    /// Now.
+    Now,
+}
 
 /// Something for the task of a run.
 pub(crate) enum Message {
@@ -36,6 +48,8 @@ pub(crate) enum Message {
     Event(Event),
     /// An attempt got a place under its provider's limit.
     Slot(Box<Claim>, Slot),
+    /// The process ends: nothing is written any more, and whoever starts next goes on with the run.
+    LetGo,
 }
 
 /// The way to the task of a run. At most one message is under way for each attempt and each caller.
@@ -52,15 +66,25 @@ impl Inbox {
 
 /// An attempt that is to be made. What else it needs is in the state when its turn comes.
 pub(crate) struct Claim {
-    key: InstanceKey,
-    attempt: u32,
-    offer: OfferId,
-    timeout_ms: u64,
+    pub(crate) key: InstanceKey,
+    pub(crate) attempt: u32,
+    pub(crate) offer: OfferId,
+    pub(crate) timeout_ms: u64,
+}
+
+/// How a run stands among others, and what was asked of all of it.
+pub(crate) struct Standing {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) priority: i32,
+    pub(crate) no_cache: bool,
+    pub(crate) wants_news: bool,
 }
 
 /// The task of one run.
 pub(crate) struct Runner {
     pub(crate) inner: Arc<Inner>,
+    /// The catalogue that it began with here.
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
     pub(crate) lease: Lease,
@@ -68,13 +92,15 @@ pub(crate) struct Runner {
     pub(crate) hub: Arc<Hub>,
     pub(crate) inbox: Inbox,
     pub(crate) messages: mpsc::UnboundedReceiver<Box<Message>>,
-    pub(crate) no_cache: bool,
+    pub(crate) standing: Standing,
     pub(crate) stops: HashMap<InstanceKey, Arc<Stop>>,
     pub(crate) seq: u64,
     /// Whether the wish to cancel has been passed on already.
     pub(crate) cancelling: bool,
     /// Whether the run is to stop for now.
     pub(crate) interrupting: bool,
+    /// Whether the process ends.
+    pub(crate) let_go: Option<LettingGo>,
 }
 
 /// What a turn of the loop has gathered: to be written, and to be done once it is written.
@@ -162,6 +188,11 @@ impl Runner {
                 self.absorb(event, turn).await
             }
             Message::Slot(claim, slot) => self.start(*claim, slot, turn).await,
+            Message::LetGo => {
+                self.let_go = Some(self.let_go.map_or(LettingGo::Soon, |_| LettingGo::Now));
+                self.say_again_later(Message::LetGo);
+                Ok(())
+            }
         }
     }
 
@@ -219,16 +250,15 @@ impl Runner {
 
     /// Ranks the offers; if an equal call was done before, its output settles the instance.
     async fn decide(&self, key: InstanceKey, call: Call) -> Result<Event> {
-        let parts = &self.inner.parts;
-        let Ok(task) = parts.catalog.task(&call.task) else {
-            let catalog_revision = parts.catalog.revision.clone();
+        let Ok(task) = self.catalog.task(&call.task) else {
+            let catalog_revision = self.catalog.revision.clone();
             let (ranked, excluded) = (Vec::new(), Vec::new());
             let decision = Decision { task: call.task, ranked, excluded, catalog_revision };
             return Ok(Event::Decided { key, decision });
         };
         let request = RouteRequest { task, input: &call.input, policy: &call.policy };
-        let decision = decide(&request, &parts.catalog, &self.inner.health);
-        let first = decision.first().filter(|_| call.cache && !self.no_cache);
+        let decision = decide(&request, &self.catalog, &self.inner.health());
+        let first = decision.first().filter(|_| call.cache && !self.standing.no_cache);
         if let Some(first) = first {
             let input = with_seed(task, call.input, self.state.seed(), &key);
             let output = self.known_output(output_key(&task.id, first, &input)).await?;
@@ -261,19 +291,14 @@ impl Runner {
             }
             return None;
         }
-        let places = self.inner.places(provider);
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(permit) => self.started(claim, Slot::new(permit), turn),
-            Err(_) => {
-                let inbox = self.inbox.clone();
-                tokio::spawn(async move {
-                    if let Ok(permit) = places.acquire_owned().await {
-                        inbox.send(Message::Slot(Box::new(claim), Slot::new(permit)));
-                    }
-                });
-                None
-            }
-        }
+        let asker = Asker {
+            run: self.run.clone(),
+            lane: Arc::clone(&self.standing.lane),
+            priority: self.standing.priority,
+            inbox: self.inbox.clone(),
+        };
+        let (claim, slot) = self.inner.places.claim(provider, asker, claim)?;
+        self.started(claim, slot, turn)
     }
 
     async fn start(&mut self, claim: Claim, slot: Slot, turn: &mut Turn) -> Result<()> {
@@ -285,7 +310,7 @@ impl Runner {
 
     /// The event that starts an attempt, unless the run is stopping; the attempt waits for the commit.
     fn started(&mut self, claim: Claim, slot: Slot, turn: &mut Turn) -> Option<Event> {
-        if !self.state.may_start(&claim.key, claim.attempt) {
+        if self.let_go.is_some() || !self.state.may_start(&claim.key, claim.attempt) {
             return None;
         }
         let event = Event::AttemptStarted {
@@ -328,9 +353,9 @@ impl Runner {
         let parts = &self.inner.parts;
         let failed = |error: Error| (attempt, error.at(&offer));
         let estimate = self.estimate(&key, &offer);
-        let offer = parts.catalog.offer(&offer).map_err(failed)?;
-        let task = parts.catalog.task(&offer.task).map_err(failed)?;
-        let driver = self.inner.driver(&offer.provider).map_err(failed)?;
+        let offer = self.catalog.offer(&offer).map_err(failed)?;
+        let task = self.catalog.task(&offer.task).map_err(failed)?;
+        let driver = self.inner.driver(&self.catalog, &offer.provider).map_err(failed)?;
         let stop = Arc::new(Stop::default());
         self.stops.insert(key.clone(), Arc::clone(&stop));
         let bench =
@@ -339,7 +364,7 @@ impl Runner {
         let input = input.cloned().unwrap_or_default();
         let input = with_seed(task, input, self.state.seed(), &key);
         let prepare =
-            Prepare { catalog: Arc::clone(&parts.catalog), render: Arc::clone(&parts.render) };
+            Prepare { catalog: Arc::clone(&self.catalog), render: Arc::clone(&parts.render) };
         let call = StartCall {
             run: self.run.clone(),
             idempotency_key: idempotency_key(&self.run, &key, attempt),
@@ -364,14 +389,17 @@ impl Runner {
             hub: Arc::clone(&self.hub),
             key: key.clone(),
             interval: Duration::from_millis(self.inner.options.progress_interval_ms),
+            wants_news: self.standing.wants_news,
             now_ms: Box::new(move || clock.now_ms()),
         })
     }
 
     /// Writes what an event means for the ledger and for later equal calls, before it is folded.
     fn account(&mut self, event: &Event, turn: &mut Turn) {
+        self.observe(event);
         match event {
             Event::AttemptStarted { key, attempt, offer } => {
+                self.hub.started(turn.batch.at_ms);
                 let estimate = self.estimate(key, offer);
                 turn.enter((key, *attempt, offer), LedgerKind::Intent, estimate);
             }
@@ -394,6 +422,21 @@ impl Runner {
                 self.close(key, *attempt);
             }
             _ => {}
+        }
+    }
+
+    /// Tells how an attempt that is under way ended to whoever watches the providers' health.
+    fn observe(&self, event: &Event) {
+        let (key, attempt, error) = match event {
+            Event::AttemptDone { key, attempt, .. } => (key, *attempt, None),
+            Event::AttemptFailed { key, attempt, error, .. } => (key, *attempt, Some(error)),
+            _ => return,
+        };
+        let instance = self.state.instance(key);
+        let running = instance.filter(|it| it.status == (Status::Running { attempt }));
+        let offer = running.and_then(|instance| instance.last_attempt()).map(|last| &last.offer);
+        if let Some(offer) = offer.and_then(|offer| self.catalog.offers.get(offer)) {
+            self.inner.watch.ended(&offer.provider, error, self.inner.parts.clock.now_ms());
         }
     }
 
@@ -425,7 +468,7 @@ impl Runner {
         else {
             return;
         };
-        let Ok(task) = self.inner.parts.catalog.task(&decision.task) else { return };
+        let Ok(task) = self.catalog.task(&decision.task) else { return };
         let input = with_seed(task, input.clone(), self.state.seed(), key);
         if let Ok(body) = serde_json::to_string(output) {
             let key = output_key(&task.id, candidate, &input);
@@ -459,19 +502,39 @@ impl Runner {
         for stop in stops.iter().filter_map(|key| self.stops.get(key)) {
             if self.cancelling { stop.ask() } else { stop.ask_work() }
         }
-        Ok(outcome)
+        Ok(outcome.or_else(|| self.is_let_go().then_some(Outcome::Interrupted)))
+    }
+
+    /// Whether nothing is waited for any more because the process ends. Nothing is written of it: to
+    /// whoever starts next, the run is one whose process ended.
+    fn is_let_go(&self) -> bool {
+        match self.let_go {
+            None => false,
+            Some(LettingGo::Soon) => self.has_only_jobs(),
+            Some(LettingGo::Now) => true,
+        }
+    }
+
+    fn say_again_later(&self, message: Message) {
+        let (inbox, grace_ms) = (self.inbox.clone(), self.inner.options.stop_grace_ms);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(grace_ms)).await;
+            inbox.send(message);
+        });
     }
 
     /// Whether a run that is to stop for now waits for nothing but jobs that providers have taken.
     fn is_detached(&self) -> bool {
+        self.interrupting && !self.cancelling && !self.stops.is_empty() && self.has_only_jobs()
+    }
+
+    /// Whether every attempt under way is a job that a provider has taken.
+    fn has_only_jobs(&self) -> bool {
         let taken = |key| {
             let attempt = self.state.instance(key).and_then(|instance| instance.last_attempt());
             attempt.is_some_and(|attempt| attempt.handle.is_some())
         };
-        self.interrupting
-            && !self.cancelling
-            && !self.stops.is_empty()
-            && self.stops.keys().all(taken)
+        self.stops.keys().all(taken)
     }
 }
 

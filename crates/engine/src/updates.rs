@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use impasto_domain::{Error, InstanceKey, Result, RunId, TenantId};
+use impasto_domain::{Error, InstanceKey, News, Result, RunId, TenantId};
 use impasto_store::{RunStore, StoredEvent};
 use impasto_workflow::Event;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 /// One thing that happened.
@@ -37,18 +38,90 @@ pub enum UpdateKind {
         /// What is being done.
         note: String,
     },
+    /// Something of a result before it is done.
+    News {
+        /// The step instance.
+        key: InstanceKey,
+        /// Which piece of this attempt's news it is, from 0; a number that is left out was lost on
+        /// the way to a listener that was too slow.
+        part: u64,
+        /// What there is.
+        news: News,
+    },
 }
 
-/// Everyone who listens to one run.
+/// A line of the log of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// `debug`, `info`, `warn` or `error`.
+    pub level: String,
+    /// The line.
+    pub message: String,
+}
+
+const MILLION: f64 = 1e6;
+
+/// Everyone who listens to one run, and what can be told of it without asking the store.
 pub(crate) struct Hub {
     /// None when nothing will come any more.
     listeners: Mutex<Option<Vec<mpsc::Sender<Arc<Update>>>>>,
     last_seq: AtomicU64,
+    /// When its first attempt started, in milliseconds since 1970; 0 if none has.
+    started_ms: AtomicU64,
+    /// How far the attempt is that told so last, in millionths.
+    progress: AtomicU64,
+    log_lines: usize,
+    /// Most runs log nothing.
+    logs: Mutex<Vec<LogLine>>,
 }
 
 impl Hub {
-    pub(crate) fn new(last_seq: u64) -> Self {
-        Self { listeners: Mutex::new(Some(Vec::new())), last_seq: AtomicU64::new(last_seq) }
+    pub(crate) fn new(last_seq: u64, log_lines: usize) -> Self {
+        Self {
+            listeners: Mutex::new(Some(Vec::new())),
+            last_seq: AtomicU64::new(last_seq),
+            started_ms: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
+            log_lines,
+            logs: Mutex::default(),
+        }
+    }
+
+    /// An attempt starts.
+    pub(crate) fn started(&self, at_ms: u64) {
+        let _started_before =
+            self.started_ms.compare_exchange(0, at_ms, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// When the first attempt started.
+    pub(crate) fn started_ms(&self) -> Option<u64> {
+        Some(self.started_ms.load(Ordering::Relaxed)).filter(|at_ms| *at_ms > 0)
+    }
+
+    /// An attempt is so far.
+    pub(crate) fn progress(&self, fraction: f64) {
+        self.progress.store((fraction * MILLION) as u64, Ordering::Relaxed);
+    }
+
+    /// How far the attempt is that told so last, from 0 to 1.
+    pub(crate) fn fraction(&self) -> f64 {
+        self.progress.load(Ordering::Relaxed) as f64 / MILLION
+    }
+
+    /// Keeps a line of the log; the oldest goes where there are too many.
+    pub(crate) fn log(&self, at_ms: u64, level: &str, message: &str) {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if logs.len() >= self.log_lines.max(1) {
+            logs.remove(0);
+        }
+        logs.push(LogLine { at_ms, level: level.to_owned(), message: message.to_owned() });
+    }
+
+    /// The log as it is now.
+    pub(crate) fn logs(&self) -> Vec<LogLine> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The number of the last event that was committed.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use impasto_domain::{Error, InstanceKey};
+use impasto_domain::{Error, InstanceKey, News};
 use impasto_engine::{Update, UpdateKind};
 use impasto_workflow::{Event, Plan};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -76,6 +76,14 @@ fn json_of(update: &Update) -> serde_json::Value {
         UpdateKind::Progress { key, fraction, note } => {
             serde_json::json!({"event": "progress", "key": key, "fraction": fraction, "note": note})
         }
+        UpdateKind::News { key, news, .. } => match news {
+            News::Log { level, message } => {
+                serde_json::json!({"event": "log", "key": key, "level": level, "message": message})
+            }
+            News::Picture { name, .. } | News::Sound { name, .. } => {
+                serde_json::json!({"event": "partial", "key": key, "name": name})
+            }
+        },
     };
     if let Some(fields) = object.as_object_mut() {
         fields.insert("seq".into(), update.seq.into());
@@ -145,6 +153,7 @@ impl Bars {
         match &update.kind {
             UpdateKind::Progress { key, fraction, note } => self.set(key, *fraction, note),
             UpdateKind::Event(event) => self.show_event(event),
+            UpdateKind::News { .. } => {}
         }
     }
 

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 use impasto_store::{
-    Batch, BoxFuture, Lease, LedgerEntry, LedgerKind, NewRun, Receipt, RunFilter, RunRecord,
-    RunStatus, RunStore, StoredEvent, StoredRun,
+    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, LedgerKind,
+    NewRun, RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus, RunStore,
+    StoredEvent, StoredRun,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -101,7 +102,7 @@ impl Drop for Guard {
 
 /// Columns of a record, in the order in which [`record_of`] reads them.
 const RECORD: &str = "id, tenant, workflow, seed, catalog_revision, created_ms, status, updated_ms, \
-                      cancel_requested, owner";
+                      cancel_requested, owner, origin, priority, start_by_ms, webhook";
 
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Owned> {
     let status: String = row.get(6)?;
@@ -114,6 +115,11 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Owned> {
         seed: row.get::<_, i64>(3)? as u64,
         catalog_revision: row.get(4)?,
         created_ms: row.get::<_, i64>(5)? as u64,
+        origin: row.get(10)?,
+        priority: row.get(11)?,
+        start_by_ms: row.get::<_, Option<i64>>(12)?.map(|at_ms| at_ms as u64),
+        webhook: row.get(13)?,
+        claim: None,
     };
     let record = RunRecord {
         run,
@@ -132,10 +138,77 @@ fn conflict(message: String) -> Error {
     Error::new(ErrorKind::Conflict, message)
 }
 
+/// The run that a wish became before.
+fn claimed(
+    connection: &Connection,
+    run: &NewRun,
+    claim: &Claim,
+    owner: &Owner,
+) -> Result<Option<RunId>> {
+    let sql = "SELECT body, run, state, owner, at_ms FROM claims WHERE tenant = ?1 AND key = ?2";
+    type Known = (String, String, String, String, i64);
+    let known: Option<Known> = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            let read = |row: &Row<'_>| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            };
+            statement.query_row([run.tenant.as_str(), &claim.key], read).optional()
+        })
+        .map_err(|error| database(&error))?;
+    let Some((body, known, state, deliverer, at_ms)) = known else { return Ok(None) };
+    if claim.kind == ClaimKind::Explicit {
+        return match body == claim.body.to_string() {
+            true => Ok(Some(RunId::new(known))),
+            false => Err(impasto_store::other_body(&claim.key)),
+        };
+    }
+    let died = state == DeliveryState::Open.as_str() && !owner.lives(&deliverer);
+    let is_broken = died || state == DeliveryState::Broken.as_str();
+    if !is_broken || run.created_ms.saturating_sub(at_ms as u64) > RETRY_WINDOW_MS {
+        return Ok(None);
+    }
+    let sql = "UPDATE claims SET state = ?3, owner = ?4 WHERE tenant = ?1 AND key = ?2";
+    let values = [run.tenant.as_str(), &claim.key, DeliveryState::Open.as_str(), &owner.name];
+    connection.execute(sql, values).map_err(|error| database(&error))?;
+    Ok(Some(RunId::new(known)))
+}
+
+fn write_claim(connection: &Connection, run: &NewRun, claim: &Claim, owner: &str) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            statement.execute(params![
+                run.tenant.as_str(),
+                claim.key,
+                claim.body.to_string(),
+                run.id.as_str(),
+                DeliveryState::Open.as_str(),
+                owner,
+                run.created_ms as i64
+            ])
+        })
+        .map(drop)
+        .map_err(|error| database(&error))
+}
+
+/// Creates the run, unless the same wish became one before.
+fn create_or_find(connection: &Connection, run: &NewRun, owner: &Owner) -> Result<Option<RunId>> {
+    if let Some(claim) = &run.claim {
+        if let Some(known) = claimed(connection, run, claim, owner)? {
+            return Ok(Some(known));
+        }
+        write_claim(connection, run, claim, &owner.name)?;
+    }
+    create(connection, run, &owner.name).map(|()| None)
+}
+
 fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
     let sql = "INSERT INTO runs (id, tenant, workflow, seed, catalog_revision, created_ms, \
-               status, updated_ms, epoch, owner, number) \
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, 1, ?8, coalesce(max(number), 0) + 1 \
+               status, updated_ms, epoch, owner, origin, priority, start_by_ms, webhook, number) \
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, 1, ?8, ?9, ?10, ?11, ?12, \
+               coalesce(max(number), 0) + 1 \
                FROM runs WHERE tenant = ?2 ON CONFLICT (id) DO NOTHING";
     let made = connection
         .prepare_cached(sql)
@@ -148,7 +221,11 @@ fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
                 run.catalog_revision,
                 run.created_ms as i64,
                 RunStatus::Running.as_str(),
-                owner
+                owner,
+                run.origin,
+                run.priority,
+                run.start_by_ms.map(|at_ms| at_ms as i64),
+                run.webhook
             ])
         })
         .map_err(|error| database(&error))?;
@@ -260,7 +337,7 @@ fn load(
         .prepare_cached(&sql)?
         .query_row([run.as_str(), tenant.as_str()], |row| {
             let (mut record, owner) = record_of(row)?;
-            (record.run.plan, record.run.request) = (row.get(10)?, row.get(11)?);
+            (record.run.plan, record.run.request) = (row.get(14)?, row.get(15)?);
             Ok((record, owner))
         })
         .optional()?;
@@ -287,12 +364,57 @@ fn ledger_of(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
     })
 }
 
-impl RunStore for SqliteRuns {
-    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Lease>> {
+impl Recovery for SqliteRuns {
+    fn delivery(
+        &self,
+        tenant: TenantId,
+        key: String,
+        run: RunId,
+        state: DeliveryState,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.writer.write(false, move |connection| {
+            let sql = "UPDATE claims SET state = ?4 WHERE tenant = ?1 AND key = ?2 AND run = ?3";
+            let values = [tenant.as_str(), &key, run.as_str(), state.as_str()];
+            let updated = connection.prepare_cached(sql).and_then(|mut s| s.execute(values));
+            updated.map(drop).map_err(|error| database(&error))
+        }))
+    }
+
+    fn orphans(&self, limit: u32) -> BoxFuture<'_, Result<Vec<(TenantId, RunId)>>> {
         Box::pin(async move {
-            let (id, owner) = (run.id.clone(), self.owner.name.clone());
-            self.writer.write(false, move |connection| create(connection, &run, &owner)).await?;
-            Ok(self.lease(id, 1))
+            let sql = "SELECT tenant, id, owner FROM runs WHERE status = 'running' \
+                       ORDER BY priority DESC, created_ms, number";
+            self.read(|connection| {
+                let mut statement = connection.prepare_cached(sql)?;
+                let mut rows = statement.query([])?;
+                let mut orphans = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let holder: Option<String> = row.get(2)?;
+                    if holder.is_some_and(|holder| self.owner.lives(&holder)) {
+                        continue;
+                    }
+                    let (tenant, run): (String, String) = (row.get(0)?, row.get(1)?);
+                    orphans.push((TenantId::new(tenant), RunId::new(run)));
+                    if orphans.len() >= limit as usize {
+                        break;
+                    }
+                }
+                Ok(orphans)
+            })
+        })
+    }
+}
+
+impl RunStore for SqliteRuns {
+    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Created>> {
+        Box::pin(async move {
+            let (id, owner) = (run.id.clone(), Arc::clone(&self.owner));
+            let creating =
+                self.writer.write(false, move |c| create_or_find(c, &run, &owner)).await?;
+            Ok(match creating {
+                Some(known) => Created::Known(known),
+                None => Created::New(self.lease(id, 1)),
+            })
         })
     }
 
@@ -476,8 +598,13 @@ mod tests {
             seed: 1,
             catalog_revision: "r".into(),
             created_ms: 1,
+            origin: String::new(),
+            priority: 0,
+            start_by_ms: None,
+            webhook: None,
+            claim: None,
         };
-        let lease = runs.create(run.clone()).await.unwrap();
+        let lease = runs.create(run.clone()).await.unwrap().lease().unwrap();
         let mut committed = 0;
         let error = loop {
             let mut batch = Batch::new(run.id.clone(), lease.epoch, 1);

@@ -71,6 +71,23 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE runs DROP COLUMN last_seq;
     CREATE INDEX runs_cancelled ON runs (owner) WHERE cancel_requested = 1;
     ",
+    "
+    ALTER TABLE runs ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+    ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN start_by_ms INTEGER;
+    ALTER TABLE runs ADD COLUMN webhook TEXT;
+    CREATE INDEX runs_open ON runs (priority DESC, created_ms, number) WHERE status = 'running';
+    CREATE TABLE claims (
+        tenant TEXT NOT NULL,
+        key TEXT NOT NULL,
+        body TEXT NOT NULL,
+        run TEXT NOT NULL,
+        state TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (tenant, key)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// How long a connection waits for another process, in milliseconds.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 
 use crate::{
-    Batch, BlobStore, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, RunFilter, RunStatus,
-    RunStore, StoredEvent,
+    Batch, BlobStore, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, LedgerKind,
+    NewRun, OutputEntry, RETRY_WINDOW_MS, RunFilter, RunStatus, RunStore, StoredEvent,
 };
 
 /// Opens the same store once more, as another process would.
@@ -23,6 +23,10 @@ pub async fn runs(open: Open<'_>) -> Result<()> {
     old_epochs_are_fenced(open).await?;
     tenants_see_nothing_of_each_other(open).await?;
     cancel_marks_reach_the_owner(open).await?;
+    explicit_claims_are_one_run_for_ever(open).await?;
+    delivery_claims_tell_retries_from_new_wishes(open).await?;
+    a_dead_process_delivers_nothing(open).await?;
+    orphans_are_found(open).await?;
     lists_newest_first(open).await
 }
 
@@ -67,7 +71,98 @@ fn new_run(id: &str) -> NewRun {
         seed: u64::MAX - 1,
         catalog_revision: "r1".into(),
         created_ms: 1_000,
+        origin: "{\"face\":\"test\"}".into(),
+        priority: 3,
+        start_by_ms: Some(9_000),
+        webhook: Some("{}".into()),
+        claim: None,
     }
+}
+
+/// Creates a run that nobody asked for before.
+async fn create(store: &dyn RunStore, run: NewRun) -> Result<Lease> {
+    let lease = store.create(run).await?.lease();
+    lease.ok_or_else(|| Error::internal("the store knows a run that was never asked for"))
+}
+
+/// The run that a wish became before, if it did.
+async fn known(store: &dyn RunStore, run: NewRun) -> Result<Option<RunId>> {
+    Ok(match store.create(run).await? {
+        Created::New(_) => None,
+        Created::Known(run) => Some(run),
+    })
+}
+
+fn wish(id: &str, kind: ClaimKind, key: &str, body: &str) -> NewRun {
+    let claim = Claim { key: key.to_owned(), body: Digest::of(body.as_bytes()), kind };
+    NewRun { claim: Some(claim), ..new_run(id) }
+}
+
+async fn explicit_claims_are_one_run_for_ever(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let wish = |id: &str, body: &str| wish(id, ClaimKind::Explicit, "explicit", body);
+    ensure(known(&*store, wish("claim-1", "a")).await?.is_none(), "the first wish is a new run")?;
+    let first = Some(RunId::new("conformance-claim-1"));
+    ensure(known(&*store, wish("claim-2", "a")).await? == first, "the same key is the same run")?;
+    ensure(known(&*open(), wish("claim-2", "a")).await? == first, "for other processes too")?;
+    let error = store.create(wish("claim-2", "b")).await.err();
+    ensure(kind(error.as_ref()) == Some(ErrorKind::Conflict), "a key stands for one body")?;
+    let foreign = NewRun { tenant: TenantId::new("somebody-else"), ..wish("claim-3", "b") };
+    ensure(known(&*store, foreign).await?.is_none(), "keys are each tenant's own")
+}
+
+async fn delivery_claims_tell_retries_from_new_wishes(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let wish = |id: &str| wish(id, ClaimKind::Delivery, "delivery", "a");
+    let id = |id: &str| RunId::new(format!("conformance-{id}"));
+    let mark = |run: &str, state| store.delivery(tenant(), "delivery".into(), id(run), state);
+    ensure(known(&*store, wish("d-1")).await?.is_none(), "the first wish is a new run")?;
+    let second = known(&*store, wish("d-2")).await?;
+    ensure(second.is_none(), "while its answer is on its way, another equal one is a new run")?;
+    mark("d-1", DeliveryState::Broken).await?;
+    ensure(known(&*store, wish("d-3")).await?.is_none(), "the claim stands for the last run only")?;
+    mark("d-3", DeliveryState::Broken).await?;
+    ensure(known(&*store, wish("d-4")).await? == Some(id("d-3")), "a retry is the same run")?;
+    mark("d-3", DeliveryState::Answered).await?;
+    ensure(known(&*store, wish("d-4")).await?.is_none(), "what was answered is over")?;
+    mark("d-4", DeliveryState::Broken).await?;
+    let late = NewRun { created_ms: 1_001 + RETRY_WINDOW_MS, ..wish("d-5") };
+    ensure(known(&*store, late).await?.is_none(), "after a long time it is a new wish")
+}
+
+async fn a_dead_process_delivers_nothing(open: Open<'_>) -> Result<()> {
+    let dead = open();
+    let wish = |id: &str| wish(id, ClaimKind::Delivery, "dead", "a");
+    ensure(known(&*dead, wish("dead-1")).await?.is_none(), "the first wish is a new run")?;
+    drop(dead);
+    let retried = known(&*open(), wish("dead-2")).await?;
+    let first = Some(RunId::new("conformance-dead-1"));
+    ensure(retried == first, "an answer that died with its process was not delivered")
+}
+
+async fn orphans_are_found(open: Open<'_>) -> Result<()> {
+    let (store, watcher) = (open(), open());
+    let mut leases = Vec::new();
+    for (id, priority) in [("orphan-a", 0), ("orphan-b", 7), ("orphan-c", 0), ("orphan-held", 0)] {
+        leases.push(create(&*store, NewRun { priority, ..new_run(id) }).await?);
+    }
+    let held = leases.pop();
+    let mut ended = Batch::new(leases[2].run.clone(), leases[2].epoch, 1);
+    ended.status = Some(RunStatus::Interrupted);
+    store.commit(ended).await?;
+    leases.clear();
+    for id in ["orphan-a", "orphan-b"] {
+        status_soon(&*watcher, &RunId::new(format!("conformance-{id}")), RunStatus::Interrupted)
+            .await?;
+    }
+    let found = watcher.orphans(1_000).await?;
+    let short = |(_, run): &(TenantId, RunId)| {
+        run.as_str().strip_prefix("conformance-orphan-").map(str::to_owned)
+    };
+    let found: Vec<String> = found.iter().filter_map(short).collect();
+    ensure(found == ["b", "a"], "what a process left behind is found, and nothing else")?;
+    drop(held);
+    Ok(())
 }
 
 fn event(seq: u64) -> StoredEvent {
@@ -92,7 +187,7 @@ fn output(name: &str) -> OutputEntry {
 async fn keeps_what_is_committed(open: Open<'_>) -> Result<()> {
     let store = open();
     let run = new_run("keeps");
-    let lease = store.create(run.clone()).await?;
+    let lease = create(&*store, run.clone()).await?;
     let mut batch = Batch::new(run.id.clone(), lease.epoch, 3_000);
     batch.events = vec![event(1), event(2)];
     batch.ledger = vec![ledger_entry(LedgerKind::Intent, 7), ledger_entry(LedgerKind::Charge, 6)];
@@ -122,7 +217,7 @@ async fn keeps_what_is_committed(open: Open<'_>) -> Result<()> {
 async fn refuses_wrong_numbers(open: Open<'_>) -> Result<()> {
     let store = open();
     let run = new_run("numbers");
-    let lease = store.create(run.clone()).await?;
+    let lease = create(&*store, run.clone()).await?;
     for wrong in [vec![event(2)], vec![event(1), event(1)], vec![event(1), event(3)]] {
         let mut batch = Batch::new(run.id.clone(), lease.epoch, 1);
         batch.events = wrong;
@@ -139,7 +234,7 @@ async fn refuses_wrong_numbers(open: Open<'_>) -> Result<()> {
 async fn writes_all_or_nothing(open: Open<'_>) -> Result<()> {
     let store = open();
     let run = new_run("atomic");
-    let lease = store.create(run.clone()).await?;
+    let lease = create(&*store, run.clone()).await?;
     let mut good = Batch::new(run.id.clone(), lease.epoch, 1);
     good.events = vec![event(1)];
     let mut bad = Batch::new(run.id.clone(), lease.epoch, 1);
@@ -165,7 +260,7 @@ async fn writes_all_or_nothing(open: Open<'_>) -> Result<()> {
 async fn leases_are_exclusive(open: Open<'_>) -> Result<()> {
     let (first, second) = (open(), open());
     let run = new_run("leases");
-    let lease = first.create(run.clone()).await?;
+    let lease = create(&*first, run.clone()).await?;
     for store in [&first, &second] {
         let error = store.acquire(tenant(), run.id.clone()).await.err();
         ensure(
@@ -205,7 +300,7 @@ async fn leases_are_exclusive(open: Open<'_>) -> Result<()> {
 async fn old_epochs_are_fenced(open: Open<'_>) -> Result<()> {
     let (first, second) = (open(), open());
     let run = new_run("fenced");
-    let old = first.create(run.clone()).await?;
+    let old = create(&*first, run.clone()).await?;
     let old_epoch = old.epoch;
     drop(old);
     let new = acquire_soon(&*second, &run.id).await?;
@@ -253,7 +348,7 @@ async fn status_soon(store: &dyn RunStore, run: &RunId, wanted: RunStatus) -> Re
 async fn tenants_see_nothing_of_each_other(open: Open<'_>) -> Result<()> {
     let store = open();
     let run = new_run("tenants");
-    let lease = store.create(run.clone()).await?;
+    let lease = create(&*store, run.clone()).await?;
     let mut batch = Batch::new(run.id.clone(), lease.epoch, 1);
     batch.outputs = vec![output("tenants")];
     store.commit(batch).await?;
@@ -277,7 +372,7 @@ async fn tenants_see_nothing_of_each_other(open: Open<'_>) -> Result<()> {
 async fn cancel_marks_reach_the_owner(open: Open<'_>) -> Result<()> {
     let (owner, other) = (open(), open());
     let run = new_run("cancel");
-    let lease = owner.create(run.clone()).await?;
+    let lease = create(&*owner, run.clone()).await?;
     let before = owner.commit(Batch::new(run.id.clone(), lease.epoch, 1)).await?;
     ensure(!before.cancel_requested, "a run is not cancelled by itself")?;
     ensure(
@@ -298,7 +393,7 @@ async fn lists_newest_first(open: Open<'_>) -> Result<()> {
     let mut leases = Vec::new();
     for (place, id) in ["list-a", "list-b", "list-c_", "list-cx"].into_iter().enumerate() {
         let run = NewRun { created_ms: 10_000 + place as u64, ..new_run(id) };
-        leases.push(store.create(run).await?);
+        leases.push(create(&*store, run).await?);
     }
     let ids = |filter: RunFilter| {
         let store = Arc::clone(&store);

@@ -19,13 +19,15 @@
 //! ```
 
 mod blob;
+mod claim;
 pub mod conformance;
 mod memory;
 mod run;
 
 pub use blob::{BlobStore, MemoryBlobs};
-pub use memory::MemoryRuns;
+pub use claim::{Claim, ClaimKind, Created, DeliveryState, RETRY_WINDOW_MS};
+pub use memory::{MemoryRuns, other_body};
 pub use run::{
-    Batch, BoxFuture, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, Receipt, RunFilter,
-    RunRecord, RunStatus, RunStore, StoredEvent, StoredRun,
+    Batch, BoxFuture, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, Receipt, Recovery,
+    RunFilter, RunRecord, RunStatus, RunStore, StoredEvent, StoredRun,
 };

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use impasto_domain::{Digest, Error, ErrorKind, Result, RunId, TenantId};
 
 use crate::{
-    Batch, BoxFuture, Lease, LedgerEntry, NewRun, Receipt, RunFilter, RunRecord, RunStatus,
-    RunStore, StoredEvent, StoredRun,
+    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, NewRun,
+    RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus, RunStore, StoredEvent,
+    StoredRun,
 };
 
 /// Runs in memory, for tests and small programs.
@@ -22,6 +23,39 @@ struct Shared {
     runs: BTreeMap<RunId, Kept>,
     order: Vec<RunId>,
     outputs: HashMap<(TenantId, Digest), String>,
+    claims: HashMap<(TenantId, String), Claimed>,
+}
+
+/// What a claim stands for.
+struct Claimed {
+    run: RunId,
+    body: Digest,
+    state: DeliveryState,
+    /// Alive while the one who is to deliver the answer is.
+    owner: Weak<()>,
+    at_ms: u64,
+}
+
+impl Shared {
+    /// The run that a wish became before.
+    fn claimed(&mut self, run: &NewRun, claim: &Claim, owner: &Arc<()>) -> Result<Option<RunId>> {
+        let key = (run.tenant.clone(), claim.key.clone());
+        let Some(known) = self.claims.get_mut(&key) else { return Ok(None) };
+        if claim.kind == ClaimKind::Explicit {
+            return match known.body == claim.body {
+                true => Ok(Some(known.run.clone())),
+                false => Err(other_body(&claim.key)),
+            };
+        }
+        let died = known.state == DeliveryState::Open && known.owner.strong_count() == 0;
+        let is_broken = died || known.state == DeliveryState::Broken;
+        if !is_broken || run.created_ms.saturating_sub(known.at_ms) > RETRY_WINDOW_MS {
+            return Ok(None);
+        }
+        known.state = DeliveryState::Open;
+        known.owner = Arc::downgrade(owner);
+        Ok(Some(known.run.clone()))
+    }
 }
 
 struct Kept {
@@ -67,8 +101,14 @@ impl MemoryRuns {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn create_now(&self, run: NewRun) -> Result<Lease> {
+    fn create_now(&self, mut run: NewRun) -> Result<Created> {
         let mut shared = self.shared();
+        let claim = run.claim.take();
+        if let Some(claim) = &claim
+            && let Some(known) = shared.claimed(&run, claim, &self.alive)?
+        {
+            return Ok(Created::Known(known));
+        }
         if shared.runs.contains_key(&run.id) {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -88,9 +128,15 @@ impl MemoryRuns {
             holder: Weak::new(),
         };
         let lease = kept.lease(&self.alive);
+        if let Some(Claim { key, body, .. }) = claim {
+            let (tenant, at_ms) = (kept.record.run.tenant.clone(), kept.record.run.created_ms);
+            let (state, owner) = (DeliveryState::Open, Arc::downgrade(&self.alive));
+            let claimed = Claimed { run: id.clone(), body, state, owner, at_ms };
+            shared.claims.insert((tenant, key), claimed);
+        }
         shared.order.push(id.clone());
         shared.runs.insert(id, kept);
-        Ok(lease)
+        Ok(Created::New(lease))
     }
 
     fn commit_now(&self, batch: Batch) -> Result<Receipt> {
@@ -157,6 +203,16 @@ impl MemoryRuns {
             .collect()
     }
 
+    fn orphans_now(&self, limit: u32) -> Vec<(TenantId, RunId)> {
+        let shared = self.shared();
+        let left = |kept: &&Kept| kept.record.status == RunStatus::Running && !kept.is_held();
+        let all = shared.order.iter().filter_map(|id| shared.runs.get(id)).filter(left);
+        let mut all: Vec<&NewRun> = all.map(|kept| &kept.record.run).collect();
+        all.sort_by_key(|run| std::cmp::Reverse(run.priority));
+        let of = |run: &NewRun| (run.tenant.clone(), run.id.clone());
+        all.into_iter().take(limit as usize).map(of).collect()
+    }
+
     fn cancel_requests_now(&self) -> Vec<RunId> {
         let owner = Arc::downgrade(&self.alive);
         let shared = self.shared();
@@ -176,13 +232,41 @@ fn not_found(run: &RunId) -> Error {
     Error::not_found(format!("there is no run {run}")).hint("`impasto runs` lists them")
 }
 
+/// The error for a key that was used for something else.
+pub fn other_body(key: &str) -> Error {
+    let message = format!("the idempotency key '{key}' was used for another request");
+    Error::new(ErrorKind::Conflict, message).hint("use a new key for each new request")
+}
+
 fn held(run: &RunId) -> Error {
     Error::new(ErrorKind::Conflict, format!("run {run} is being worked on already"))
         .hint("wait for it, or cancel it")
 }
 
+impl Recovery for MemoryRuns {
+    fn delivery(
+        &self,
+        tenant: TenantId,
+        key: String,
+        run: RunId,
+        state: DeliveryState,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let mut shared = self.shared();
+            if let Some(known) = shared.claims.get_mut(&(tenant, key)).filter(|c| c.run == run) {
+                known.state = state;
+            }
+            Ok(())
+        })
+    }
+
+    fn orphans(&self, limit: u32) -> BoxFuture<'_, Result<Vec<(TenantId, RunId)>>> {
+        Box::pin(async move { Ok(self.orphans_now(limit)) })
+    }
+}
+
 impl RunStore for MemoryRuns {
-    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Lease>> {
+    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Created>> {
         Box::pin(async move { self.create_now(run) })
     }
 

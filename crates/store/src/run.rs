@@ -8,6 +8,8 @@ use std::pin::Pin;
 use impasto_domain::{Digest, Money, OfferId, Result, RunId, TenantId};
 use serde::{Deserialize, Serialize};
 
+use crate::{Claim, Created, DeliveryState};
+
 /// A future behind a pointer, so that the ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -88,6 +90,16 @@ pub struct NewRun {
     pub catalog_revision: String,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: u64,
+    /// What whoever submitted it wants to find again with it; opaque.
+    pub origin: String,
+    /// Higher goes first.
+    pub priority: i32,
+    /// The run is given up if no attempt has started by then, in milliseconds since 1970.
+    pub start_by_ms: Option<u64>,
+    /// Whom to tell of it; opaque.
+    pub webhook: Option<String>,
+    /// What keeps the same wish from becoming two runs; not read back.
+    pub claim: Option<Claim>,
 }
 
 /// A run as it is listed.
@@ -260,10 +272,28 @@ impl RunFilter {
     }
 }
 
+/// What processes and connections that ended leave behind.
+pub trait Recovery: Send + Sync {
+    /// Marks where the answer to a submission under a delivery claim is. A mark for a run that the
+    /// claim does not stand for any more changes nothing.
+    fn delivery(
+        &self,
+        tenant: TenantId,
+        key: String,
+        run: RunId,
+        state: DeliveryState,
+    ) -> BoxFuture<'_, Result<()>>;
+
+    /// Runs of all tenants that nobody works on although they are not done, because their process
+    /// ended: the highest priority first, then the oldest.
+    fn orphans(&self, limit: u32) -> BoxFuture<'_, Result<Vec<(TenantId, RunId)>>>;
+}
+
 /// Where runs are kept. See the crate's documentation for what every implementation guarantees.
-pub trait RunStore: Send + Sync {
-    /// Creates a run and the first lease on it. A second run of the same id is a conflict.
-    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Lease>>;
+pub trait RunStore: Recovery {
+    /// Creates a run and the first lease on it, or answers which run the same wish became before. A
+    /// second run of the same id is a conflict, and so is a claim by which something else was asked.
+    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Created>>;
 
     /// Writes a batch in one transaction. Refused with `conflict` under an old epoch or a wrong number.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt>>;

@@ -1,0 +1,130 @@
+//! Where a run stands, in short: what somebody who waits for it wants to know.
+
+use impasto_domain::{Error, ErrorKind, Money, RunId, Values};
+use impasto_store::{RunRecord, RunStatus, StoredRun};
+use impasto_workflow::{Outcome, State};
+use serde::Serialize;
+
+use crate::live::Live;
+use crate::updates::LogLine;
+
+/// Where a run stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSummary {
+    /// Its id.
+    pub run: RunId,
+    /// The name of its workflow, or of its task.
+    pub workflow: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Whether no attempt of it has started yet.
+    pub is_queued: bool,
+    /// How many attempts of others will be made before its next one, if it waits for a place.
+    pub queue_position: Option<u32>,
+    /// Its outputs, if it succeeded.
+    pub output: Option<Values>,
+    /// Why it gave none. Of several errors, the first.
+    pub error: Option<Error>,
+    /// What its attempts have cost; of a run under way, not known yet.
+    pub cost: Option<Money>,
+    /// When it was accepted, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When its first attempt started.
+    pub started_ms: Option<u64>,
+    /// When it ended, or stopped for now.
+    pub ended_ms: Option<u64>,
+    /// The number of its last event; 0 if that is not known here.
+    pub last_seq: u64,
+    /// How far the attempt is that told so last, from 0 to 1.
+    pub progress: Option<f64>,
+    /// What was logged; the last lines.
+    pub logs: Vec<LogLine>,
+    /// What whoever submitted it left with it.
+    pub origin: String,
+}
+
+impl RunSummary {
+    /// Of a run that this process works on.
+    pub(crate) fn of_live(
+        record: &RunRecord,
+        live: Option<&Live>,
+        queue_position: Option<u32>,
+    ) -> Self {
+        let started_ms = live.and_then(|live| live.hub.started_ms());
+        Self {
+            is_queued: started_ms.is_none(),
+            queue_position,
+            started_ms,
+            last_seq: live.map_or(0, |live| live.hub.last_seq()),
+            progress: live.map(|live| live.hub.fraction()),
+            logs: live.map(|live| live.hub.logs()).unwrap_or_default(),
+            ..Self::of(record)
+        }
+    }
+
+    fn of(record: &RunRecord) -> Self {
+        let is_over = record.status != RunStatus::Running;
+        Self {
+            run: record.run.id.clone(),
+            workflow: record.run.workflow.clone(),
+            status: record.status,
+            is_queued: false,
+            queue_position: None,
+            output: None,
+            error: None,
+            cost: None,
+            created_ms: record.run.created_ms,
+            started_ms: None,
+            ended_ms: is_over.then_some(record.updated_ms),
+            last_seq: 0,
+            progress: None,
+            logs: Vec::new(),
+            origin: record.run.origin.clone(),
+        }
+    }
+}
+
+/// How an event begins, as it is kept, that is the start of an attempt.
+const ATTEMPT_STARTED: &str = r#"{"event":"attempt_started""#;
+
+/// Of a run as its events tell it.
+pub(crate) fn run_summary(stored: &StoredRun, state: &State, logs: Vec<LogLine>) -> RunSummary {
+    let record = &stored.record;
+    let attempts = || state.instances().flat_map(|(_, instance)| &instance.attempts);
+    let started_ms = stored
+        .events
+        .iter()
+        .find_map(|event| event.body.starts_with(ATTEMPT_STARTED).then_some(event.at_ms));
+    let (output, error) = match state.outcome() {
+        Some(Outcome::Succeeded { output }) => (Some(output.clone()), None),
+        Some(Outcome::Failed { errors }) => (None, errors.first().map(|(_, error)| error.clone())),
+        Some(Outcome::Cancelled) => (None, Some(given_up(record, started_ms))),
+        Some(Outcome::Parked { keys }) => (None, Some(in_doubt(keys.len()))),
+        Some(Outcome::Interrupted) | None => (None, None),
+    };
+    RunSummary {
+        is_queued: started_ms.is_none() && record.status == RunStatus::Running,
+        output,
+        error,
+        cost: Some(attempts().map(|attempt| attempt.cost).sum()),
+        started_ms,
+        last_seq: stored.events.last().map_or(0, |event| event.seq),
+        logs,
+        ..RunSummary::of(record)
+    }
+}
+
+/// Why a run was given up: nobody started it in time, or somebody asked for it.
+fn given_up(record: &RunRecord, started_ms: Option<u64>) -> Error {
+    let late = record.run.start_by_ms.filter(|by_ms| *by_ms <= record.updated_ms);
+    match (late, started_ms) {
+        (Some(_), None) => Error::new(ErrorKind::Timeout, "it did not start in time")
+            .hint("allow it to wait longer, or ask for fewer at once"),
+        _ => Error::cancelled(),
+    }
+}
+
+fn in_doubt(attempts: usize) -> Error {
+    let message = format!("{attempts} attempts may or may not have been taken by their provider");
+    Error::new(ErrorKind::InDoubt, message).hint("look at the provider, then settle them")
+}
