@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::generate;
 use crate::process::{Failure, Program, Result, find};
 use crate::screen::{heading, say, seconds};
 use crate::system::{JUDGE, VOICE, provide};
@@ -49,6 +50,12 @@ const STEPS: &[Step] = &[
         does: "cargo deny check bans licenses sources",
         remedy: "deny.toml says which crates may be used, where, and under which licences",
         run: deny,
+    },
+    Step {
+        name: "generated",
+        does: "files that the program writes about itself are up to date",
+        remedy: "`cargo xtask generate` writes them anew",
+        run: generate::check,
     },
     Step {
         name: "doctests",

@@ -3,8 +3,10 @@
 //! Everything that a person or the continuous integration does to this tree is a command here, so
 //! that both do the same. Nothing of the product depends on this package.
 
+mod bench;
 mod check;
 mod demo;
+mod generate;
 mod process;
 mod screen;
 mod system;
@@ -23,6 +25,8 @@ Usage: cargo xtask <command>
 Commands:
   check [--advisories]   everything a change must pass: format, lints, licences, tidy, tests
   tidy                   the house rules alone: edges, lengths, names, fences
+  bench [NAME]           speed and memory beside peers; keeps the figures in benches/README.md
+  generate [--check]     files that the program writes about itself, or whether they are up to date
   demo [-- FLAGS]        a product film from one photograph; FLAGS go to `impasto run`
 ";
 
@@ -36,7 +40,9 @@ fn main() -> ExitCode {
     let outcome = match command {
         "check" => check::run(&root, rest),
         "tidy" => tidy::run(&root),
+        "bench" => bench::run(&root, rest),
         "demo" => demo::run(&root, rest),
+        "generate" => generate::run(&root, rest),
         "help" | "--help" | "-h" => {
             screen::say(HELP.trim_end());
             Ok(())

@@ -1,7 +1,7 @@
 //! What the engine itself costs: steps that do nothing, over SQLite on a disk.
 //!
-//! `cargo run --release -p impasto-engine --example steps_per_second` prints one JSON object:
-//! the time that a step of a chain takes (median and 99th percentile, one run alone), steps per
+//! `cargo run --release -p impasto-engine --example steps_per_second` prints one JSON object
+//! a line: the time that a step of a chain takes (median and 99th percentile, one run alone), steps per
 //! second with many runs side by side, and the memory of a run that waits for a job far away.
 //! With an argument, the database lies in that folder.
 
@@ -9,10 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use impasto_domain::{Error, Operation, Result, Value, Values};
+use impasto_domain::{Error, Result, Value, Values};
 use impasto_engine::{
-    Driver, Engine, Failure, Job, OperationsDriver, Polled, Request, RunHandle, Source, StartCall,
-    Started,
+    Driver, Ended, Engine, Failure, Job, Polled, Request, RunHandle, Source, StartCall, Started,
 };
 use impasto_store::{BoxFuture, MemoryBlobs};
 use impasto_testkit::Stage;
@@ -48,6 +47,24 @@ impl Driver for Never {
     }
 }
 
+/// A provider that answers at once with what it was given.
+struct Echo;
+
+impl Driver for Echo {
+    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
+        moments().push(Instant::now());
+        Box::pin(async move { Ok(Started::Done(Ended { output: call.input, cost: None })) })
+    }
+
+    fn poll(&self, _job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
+        Box::pin(async { Err(Error::not_found("no job outlives its start here")) })
+    }
+
+    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
 fn chain() -> String {
     let mut source =
         "workflow: chain\nversion: 1\ninputs:\n  number: { type: integer, required: true }\n\
@@ -68,15 +85,8 @@ const WAITING: &str = "workflow: waiting\nversion: 1\ninputs:\n  number: { type:
 
 fn stage(folder: &Path) -> Result<Stage> {
     let runs = Arc::new(SqliteRuns::open(folder, &SqliteOptions::default())?);
-    let echo = Operation {
-        name: "echo",
-        run: |input, _| {
-            moments().push(Instant::now());
-            Ok(input.clone())
-        },
-    };
     let stage = Stage::over(runs, Arc::new(MemoryBlobs::default()))?;
-    Ok(stage.driver("here", Arc::new(OperationsDriver::new([echo]))).driver("far", Arc::new(Never)))
+    Ok(stage.driver("here", Arc::new(Echo)).driver("far", Arc::new(Never)))
 }
 
 async fn submit(engine: &Engine, plan: &Arc<Plan>, number: usize) -> Result<RunHandle> {
@@ -151,15 +161,19 @@ async fn measure(folder: &Path) -> Result<String> {
     let engine = stage.engine();
     let gaps = alone(&engine, &chain, CHAINS_ALONE).await?;
     let rate = together(&engine, &chain).await?;
-    Ok(serde_json::json!({
-        "step_median_us": at(&gaps, 0.5).round(),
-        "step_p99_us": at(&gaps, 0.99).round(),
-        "steps_per_second": rate.round(),
-        "runs_together": CHAINS_TOGETHER,
-        "bytes_per_waiting_run": bytes.round(),
-        "waiting_runs": WAITING_RUNS,
-    })
-    .to_string())
+    let figure = |figure: &str, unit: &str, ours: f64, aim: f64| {
+        let figure = serde_json::json!({
+            "figure": figure, "unit": unit, "ours": ours.round(), "peer": aim, "peer_name": "aim",
+        });
+        figure.to_string()
+    };
+    Ok([
+        figure("added by a step, median", "µs", at(&gaps, 0.5), 100.0),
+        figure("added by a step, 99th percentile", "µs", at(&gaps, 0.99), 100.0),
+        figure("steps a second, 256 runs side by side", "steps/s", rate, 10_000.0),
+        figure("memory of a run that waits, of 10,000", "bytes", bytes, 10_240.0),
+    ]
+    .join("\n"))
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what this program is for")]

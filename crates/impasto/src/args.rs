@@ -125,6 +125,21 @@ Example:
         /// The shell
         shell: Shell,
     },
+    /// Print a reference page
+    #[command(hide = true)]
+    Reference {
+        /// Which page
+        page: Page,
+    },
+}
+
+/// A page that the program writes about itself.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Page {
+    /// Every command with its help.
+    Commands,
+    /// Every task with its inputs and outputs.
+    Tasks,
 }
 
 #[derive(Args, Debug)]

@@ -8,6 +8,7 @@ mod deliver;
 mod inputs;
 mod lint;
 mod progress;
+mod reference;
 mod runs;
 mod screen;
 mod show;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use impasto_domain::{Error, ErrorKind, Result};
 
-use crate::args::{Arguments, Command, GlobalFlags, ModelsCommand};
+use crate::args::{Arguments, Command, GlobalFlags, ModelsCommand, Page};
 use crate::runs::{Exit, FINE, Session};
 use crate::screen::Screen;
 
@@ -80,6 +81,16 @@ fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
                 "impasto",
                 &mut std::io::stdout(),
             );
+            Ok(FINE)
+        }
+        Command::Reference { page } => {
+            screen.line(match page {
+                Page::Commands => reference::commands().trim_end().to_owned(),
+                Page::Tasks => {
+                    let catalog = impasto_catalog::Catalog::embedded()?;
+                    reference::tasks(&catalog).trim_end().to_owned()
+                }
+            });
             Ok(FINE)
         }
         command => with_engine(&global, command, screen),

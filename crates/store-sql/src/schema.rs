@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use impasto_domain::{Error, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::error::database;
 
@@ -95,12 +95,16 @@ const BUSY_MS: u64 = 10_000;
 
 /// Opens a connection with the settings that all of them have.
 pub(crate) fn connect(path: &Path) -> Result<Connection> {
-    let connection = Connection::open(path).map_err(|error| database(&error))?;
-    // The log is written back every 16 MiB and not more often: a page that changes with every commit
+    // Each connection is used by one thread at a time, so it needs no lock of its own.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| database(&error))?;
+    // The log is written back every 64 MiB and not more often: a page that changes with every commit
     // is then copied once for many of them. The cache holds the pages of some thousand runs.
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
                     PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; \
-                    PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;";
+                    PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 134217728;";
     connection
         .busy_timeout(std::time::Duration::from_millis(BUSY_MS))
         .and_then(|()| connection.execute_batch(settings))

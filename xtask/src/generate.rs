@@ -1,0 +1,68 @@
+//! `xtask generate`: files that are written by the program itself, and whether they are up to date.
+//!
+//! Invariant: adding a generated file is a row of [`FILES`]; `--check` changes nothing.
+
+use std::path::Path;
+
+use crate::process::{Failure, Program, Result};
+use crate::screen::say;
+
+/// A file and the words after `impasto` that print its text.
+struct Generated {
+    path: &'static str,
+    words: &'static [&'static str],
+}
+
+const FILES: &[Generated] = &[
+    Generated { path: "docs/reference/commands.md", words: &["reference", "commands"] },
+    Generated { path: "docs/reference/tasks.md", words: &["reference", "tasks"] },
+];
+
+/// Writes the files, or with `--check` says which of them are not as they would be written.
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result {
+    match arguments {
+        [] => each(root, write),
+        [flag] if flag == "--check" => check(root),
+        _ => Err(Failure::new(format!("`generate` does not know {arguments:?}"))
+            .remedy("`cargo xtask generate` or `cargo xtask generate --check`")),
+    }
+}
+
+/// Fails if a file is not as it would be written now.
+pub(crate) fn check(root: &Path) -> Result {
+    let mut stale = Vec::new();
+    each(root, |path, text| {
+        if std::fs::read_to_string(path).unwrap_or_default() != text {
+            stale.push(path.strip_prefix(root).unwrap_or(path).display().to_string());
+        }
+        Ok(())
+    })?;
+    if stale.is_empty() {
+        say(&format!("{} generated files are up to date", FILES.len()));
+        return Ok(());
+    }
+    Err(Failure::new(format!("not up to date: {}", stale.join(", ")))
+        .remedy("`cargo xtask generate` writes them anew"))
+}
+
+fn each(root: &Path, mut act: impl FnMut(&Path, &str) -> Result) -> Result {
+    let build = ["build", "--quiet", "--locked", "--package", "impasto"];
+    Program::cargo(root, build).run()?;
+    for file in FILES {
+        let run = ["run", "--quiet", "--locked", "--package", "impasto", "--"];
+        let text = Program::cargo(root, run.iter().chain(file.words)).output()?;
+        act(&root.join(file.path), &text)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    if std::fs::read_to_string(path).unwrap_or_default() != text {
+        std::fs::write(path, text)?;
+        say(&format!("written: {}", path.display()));
+    }
+    Ok(())
+}
