@@ -34,8 +34,8 @@ pub enum Value {
     List(Vec<Value>),
     /// Values by name.
     Map(Values),
-    /// A file.
-    Asset(AssetRef),
+    /// A file. Boxed, since what is known of it is much larger than any other value.
+    Asset(Box<AssetRef>),
 }
 
 impl Value {

@@ -61,7 +61,7 @@ fn rendered_all(input: Values, render: &Render, bench: &dyn Workbench) -> Result
 
 fn rendered(value: Value, render: &Render, bench: &dyn Workbench) -> Result<Value> {
     Ok(match value {
-        Value::Asset(asset) if asset.is_timeline() => Value::Asset(render(&asset, bench)?),
+        Value::Asset(asset) if asset.is_timeline() => Value::from(render(&asset, bench)?),
         Value::List(items) => Value::List(
             items.into_iter().map(|item| rendered(item, render, bench)).collect::<Result<_>>()?,
         ),

@@ -69,7 +69,7 @@ fn named_assets(plan: &Plan, report: &RunReport) -> Vec<(String, AssetRef)> {
     let of = |one: &Output| {
         let name = one.file.clone().unwrap_or_else(|| one.name.clone());
         match output.get(&one.name) {
-            Some(Value::Asset(asset)) => vec![(name, asset.clone())],
+            Some(Value::Asset(asset)) => vec![(name, AssetRef::clone(asset))],
             Some(value @ Value::List(_)) => {
                 let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
                 let dot = if extension.is_empty() { "" } else { "." };

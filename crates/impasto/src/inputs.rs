@@ -77,7 +77,7 @@ fn value_of(ty: &Type, text: &str, import: Import) -> Result<Value> {
         }
         Type::Json => match text.strip_prefix('@').map(Path::new) {
             Some(path) if path.extension().is_none_or(|extension| extension != "json") => {
-                import(path).map(Value::Asset)
+                import(path).map(Value::from)
             }
             _ => json_of(&text_of(text)?),
         },

@@ -63,7 +63,7 @@ pub(crate) fn to_jinja(value: &Value) -> Jinja {
         Value::Map(entries) => {
             Jinja::from_pairs(entries.iter().map(|(name, value)| (name.clone(), to_jinja(value))))
         }
-        Value::Asset(asset) => Jinja::from_object(Asset(asset.clone())),
+        Value::Asset(asset) => Jinja::from_object(Asset(AssetRef::clone(asset))),
     }
 }
 
@@ -94,7 +94,7 @@ fn read(value: &Jinja, depth: usize, parts: &mut usize) -> Result<Value, String>
                 .collect::<Result<_, _>>()?,
         ),
         ValueKind::Map => match value.downcast_object_ref::<Asset>() {
-            Some(asset) => Value::Asset(asset.0.clone()),
+            Some(asset) => Value::from(asset.0.clone()),
             None => map(value, depth, parts)?,
         },
         ValueKind::Invalid => return Err(value.to_string()),
@@ -162,7 +162,7 @@ mod tests {
             (-1e15..1e15f64).prop_map(Value::Number),
             Just(Value::Number(3.0)),
             ".{0,40}".prop_map(Value::Text),
-            Just(Value::Asset(asset())),
+            Just(Value::from(asset())),
         ];
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn an_asset_shows_its_facts() {
-        let shown = to_jinja(&Value::Asset(asset()));
+        let shown = to_jinja(&Value::from(asset()));
         assert_eq!(shown.get_attr("width").unwrap(), Jinja::from(4));
         assert_eq!(shown.get_attr("duration").unwrap(), Jinja::from(1.5));
         assert!(shown.get_attr("fps").unwrap().is_none());
