@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::ServerOptions;
 use crate::caller::Caller;
 use crate::fetch::Fetch;
+use crate::figures::Figures;
 
 /// What a server is put together from.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ struct Inner {
     parts: Parts,
     options: ServerOptions,
     intakes: Semaphore,
+    figures: Figures,
     shelf: Mutex<Shelf>,
 }
 
@@ -52,7 +54,10 @@ struct Shelf {
 impl App {
     pub(crate) fn new(parts: Parts, options: ServerOptions) -> Self {
         let intakes = Semaphore::new(options.intakes_at_once.max(1));
-        Self { inner: Arc::new(Inner { parts, options, intakes, shelf: Mutex::default() }) }
+        let figures = Figures::default();
+        Self {
+            inner: Arc::new(Inner { parts, options, intakes, figures, shelf: Mutex::default() }),
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -81,6 +86,10 @@ impl App {
 
     pub(crate) fn intakes(&self) -> &Semaphore {
         &self.inner.intakes
+    }
+
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.inner.figures
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
