@@ -6,7 +6,8 @@ use std::fmt;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use impasto_domain::{Error, ErrorKind, Money, Result, TenantId};
+use impasto_domain::{Error, ErrorKind, Result, TenantId};
+use impasto_store::KeyLimits;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -52,18 +53,6 @@ impl fmt::Display for Scope {
 /// A set of scopes.
 pub type Scopes = BTreeSet<Scope>;
 
-/// The limits of a key. Absent means none of its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct KeyLimits {
-    /// Calls a minute.
-    pub calls_per_minute: Option<u32>,
-    /// Attempts at once, over all providers.
-    pub runs_at_once: Option<u32>,
-    /// What its runs may cost within a day.
-    pub spend_per_day: Option<Money>,
-}
-
 /// The public part of a key: what it is called, not what proves it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -107,7 +96,18 @@ impl Caller {
         if self.scopes.contains(&scope) {
             return Ok(());
         }
+        if self.admin {
+            return Err(Problem::forbidden("a key for running the server makes no calls"));
+        }
         Err(Problem::forbidden(format!("this key does not have the scope `{scope}`")))
+    }
+
+    /// Refuses one who does not run this server.
+    pub(crate) fn may_run_the_server(&self) -> Result<(), Problem> {
+        if self.admin {
+            return Ok(());
+        }
+        Err(Problem::forbidden("this needs a key for running the server"))
     }
 
     /// The same as [`Caller::may`], for faces that tell errors in their own shape.

@@ -18,6 +18,9 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::names;
 
+/// A day, in milliseconds.
+const DAY_MS: u64 = 86_400_000;
+
 /// What is called.
 #[derive(Clone, Debug)]
 pub(crate) enum Name {
@@ -212,12 +215,13 @@ pub(crate) struct Meant {
 impl App {
     /// Accepts a call as a run. It is durable when this answers.
     pub(crate) async fn submit(&self, caller: &Caller, call: Call) -> Result<Ticket> {
+        self.check_spend(caller).await?;
         let (webhook, claim) = (call.webhook.clone(), call.claim.clone());
         let (priority, start_by_ms) = (call.priority, call.start_by_ms);
         let wants_news = call.wants_news;
         let lane = Lane {
             id: caller.key.as_ref().map_or(caller.tenant.as_str(), |key| key.0.as_str()).into(),
-            limit: caller.limits.runs_at_once,
+            limit: caller.limits.concurrent,
         };
         let mut origin = call.origin.clone();
         origin.key = caller.key.as_ref().map(ToString::to_string);
@@ -269,11 +273,49 @@ impl App {
     /// The plan of a workflow of this tenant.
     pub(crate) async fn workflow(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         name: &str,
-        _version: Option<u32>,
+        version: Option<u32>,
     ) -> Result<Arc<Plan>> {
-        Err(Error::not_found(format!("there is no workflow `{name}`")))
+        let found = self.store().workflow(caller.tenant.clone(), name.to_owned(), version).await?;
+        let found = found.ok_or_else(|| {
+            let which = version.map(|version| format!(" version {version}")).unwrap_or_default();
+            Error::not_found(format!("there is no workflow `{name}`{which}"))
+                .hint("PUT /v1/workflows/{name} keeps one")
+        })?;
+        self.compiled(&found.text)
+    }
+
+    /// The plan of a text; what was compiled before is used again.
+    pub(crate) fn compiled(&self, text: &str) -> Result<Arc<Plan>> {
+        let catalog = self.catalog();
+        let key = Digest::of(format!("{}\n{text}", catalog.revision).as_bytes());
+        if let Some(plan) = self.known_plan(&key) {
+            return Ok(plan);
+        }
+        let (plan, _) = Plan::compile(text, &catalog.tasks).map_err(|found| {
+            let shown: Vec<String> =
+                found.iter().map(|one| one.render("the workflow", text)).collect();
+            Error::invalid(format!("the workflow has errors\n{}", shown.join("\n")))
+                .hint("each error names its line; `impasto lint FILE` checks one before it is sent")
+        })?;
+        let plan = Arc::new(plan);
+        self.note_plan(key, &plan);
+        Ok(plan)
+    }
+
+    /// Refuses a call of one who has spent what a day allows.
+    async fn check_spend(&self, caller: &Caller) -> Result<()> {
+        let Some(most) = caller.limits.spend_per_day else { return Ok(()) };
+        let now_ms = self.now_ms();
+        let midnight_ms = now_ms - now_ms % DAY_MS;
+        let spent = self.store().spent_since(caller.tenant.clone(), midnight_ms).await?;
+        if spent < most {
+            return Ok(());
+        }
+        let message = format!("{spent} were spent today, this key may spend {most} a day");
+        Err(Error::new(ErrorKind::BudgetExceeded, message)
+            .hint("wait until midnight UTC, or use a key with a higher limit"))
     }
 
     /// The input with its files taken in.

@@ -108,7 +108,7 @@ impl App {
         let app = self.clone();
         let working = tokio::task::spawn_blocking(move || app.import(&bytes, &suffix));
         let asset = working.await.map_err(|_| Error::internal("the importer panicked"))??;
-        self.remember(&caller.tenant, &asset).await?;
+        self.remember(&caller.tenant, &asset, name.unwrap_or_default()).await?;
         Ok(asset)
     }
 
@@ -189,7 +189,7 @@ impl App {
             working.await.map_err(|_| Error::internal("the renderer panicked"))?;
         let rendered = rendered?;
         self.note_rendered(asset.digest, &rendered);
-        self.remember(&caller.tenant, &rendered).await?;
+        self.remember(&caller.tenant, &rendered, "").await?;
         Ok(rendered)
     }
 

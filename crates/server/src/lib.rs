@@ -10,12 +10,14 @@
 mod app;
 mod caller;
 mod calls;
+mod delivery;
 mod faces;
 mod fetch;
 mod figures;
 mod files;
 mod front;
 mod hosts;
+pub mod keys;
 mod listen;
 mod names;
 mod options;
@@ -23,7 +25,7 @@ mod problem;
 mod tls;
 
 pub use app::Parts;
-pub use caller::{KeyId, KeyLimits, Scope, Scopes};
+pub use caller::{KeyId, Scope, Scopes};
 pub use fetch::{Fetch, Fetched, NoFetch, Post};
 pub use front::Front;
 pub use options::ServerOptions;

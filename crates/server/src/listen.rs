@@ -143,7 +143,6 @@ impl Connection {
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
-            .half_close(true)
             .max_buf_size(256 << 10);
         let connection = builder.serve_connection(stream, service).with_upgrades();
         let mut connection = std::pin::pin!(connection);

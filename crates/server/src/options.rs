@@ -46,8 +46,10 @@ pub struct ServerOptions {
     pub trust_proxy: bool,
     /// Files taken in at once: each may need a process of its own.
     pub intakes_at_once: usize,
-    /// How long a rendered video is known to belong to its description: so many of them.
+    /// Files of which it is remembered what they became when they were taken in or rendered.
     pub known_renders: usize,
+    /// Workflows of which the compiled form is kept.
+    pub known_plans: usize,
     /// Deliveries of webhooks at once.
     pub deliveries_at_once: usize,
     /// How long a receiver of a webhook may take, in milliseconds.
@@ -78,6 +80,7 @@ impl Default for ServerOptions {
             trust_proxy: false,
             intakes_at_once: 4,
             known_renders: 1_000,
+            known_plans: 64,
             deliveries_at_once: 16,
             delivery_timeout_ms: 15_000,
         }
