@@ -19,6 +19,7 @@ mod front;
 mod hosts;
 pub mod keys;
 mod listen;
+mod mcp;
 mod names;
 mod options;
 mod problem;
@@ -28,6 +29,7 @@ pub use app::Parts;
 pub use caller::{KeyId, Scope, Scopes};
 pub use fetch::{Fetch, Fetched, NoFetch, Post};
 pub use front::Front;
+pub use mcp::serve_mcp;
 pub use options::ServerOptions;
 pub use tls::Tls;
 
@@ -119,6 +121,7 @@ pub fn front_of(parts: Parts, options: ServerOptions) -> Front {
 fn front(app: App) -> Front {
     let router = Router::new()
         .merge(faces::routes())
+        .merge(mcp::routes(app.clone()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .with_state(app.clone());
