@@ -33,7 +33,7 @@ pub(crate) const FINE: Exit = 0;
 /// The run did not succeed.
 pub(crate) const RUN_FAILED: Exit = 1;
 /// The run was stopped by the one who watched.
-const STOPPED: Exit = 130;
+pub(crate) const STOPPED: Exit = 130;
 
 /// What every command about runs needs.
 #[derive(Clone)]

@@ -98,7 +98,7 @@ pub(crate) fn runs(records: &[RunRecord], screen: Screen) {
 }
 
 /// A moment in UTC: `2026-11-21 01:17:11`.
-fn date(at_ms: u64) -> String {
+pub(crate) fn date(at_ms: u64) -> String {
     let (days, rest) = ((at_ms / 86_400_000) as i64, at_ms / 1000 % 86_400);
     // Days since 0000-03-01, in eras of 400 years (the civil calendar as a sum of whole days).
     let shifted = days + 719_468;
