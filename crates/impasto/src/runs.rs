@@ -70,7 +70,8 @@ impl Session {
         let undecided = report
             .steps
             .iter()
-            .any(|step| step.decision.as_ref().is_some_and(|d| d.ranked.is_empty()));
+            .flat_map(show::decisions)
+            .any(|(_, decision)| decision.ranked.is_empty());
         Ok(if undecided { RUN_FAILED } else { FINE })
     }
 

@@ -88,7 +88,9 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         // Unspecified and loopback are IPv6's own.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         // Compatible, mapped, translated.
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => of(high, low),
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => {
+            of(high, low)
+        }
         // NAT64.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
         // 6to4.

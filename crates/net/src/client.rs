@@ -114,8 +114,13 @@ impl Client {
             };
             redirects += 1;
             if redirects > self.inner.options.redirects_max {
-                let message = format!("{} redirects {redirects} times, which is too often", place(&url));
-                return Err(NetError::new(Stage::Answered(answer.status().as_u16()), Cause::Redirects, message));
+                let message =
+                    format!("{} redirects {redirects} times, which is too often", place(&url));
+                return Err(NetError::new(
+                    Stage::Answered(answer.status().as_u16()),
+                    Cause::Redirects,
+                    message,
+                ));
             }
             let target = self.redirect(&url, target, answer.status().as_u16())?;
             request = follow.redirected(target);

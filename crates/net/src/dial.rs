@@ -124,7 +124,8 @@ impl Dialer {
         name: &str,
     ) -> Result<TlsStream<TcpStream>, NetError> {
         let failed = |error: &dyn std::fmt::Display| {
-            let message = format!("{} and this program do not agree on encryption: {error}", place(url));
+            let message =
+                format!("{} and this program do not agree on encryption: {error}", place(url));
             NetError::unsent(Cause::Encryption, message)
         };
         let make = || client_config(self.options.roots_file.as_deref());

@@ -109,12 +109,14 @@ pub(crate) fn admit(
 
 /// Whether an entry of a list of hosts, `name` or `name:port`, names this place.
 fn is_named(entry: &str, host: &str, port: u16) -> bool {
-    let bare = |text: &str| text.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let bare =
+        |text: &str| text.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let wanted = bare(host);
     if bare(entry) == wanted {
         return true;
     }
-    let parts = entry.rsplit_once(':').filter(|(name, _)| !name.contains(':') || name.ends_with(']'));
+    let parts =
+        entry.rsplit_once(':').filter(|(name, _)| !name.contains(':') || name.ends_with(']'));
     parts.is_some_and(|(name, digits)| bare(name) == wanted && digits.parse() == Ok(port))
 }
 
@@ -122,7 +124,13 @@ fn is_named(entry: &str, host: &str, port: u16) -> bool {
 mod tests {
     use super::*;
 
-    fn check(options: &NetOptions, grade: Grade, host: &str, addresses: &[&str], admitted: &[&str]) {
+    fn check(
+        options: &NetOptions,
+        grade: Grade,
+        host: &str,
+        addresses: &[&str],
+        admitted: &[&str],
+    ) {
         let parse = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect();
         let found: Vec<IpAddr> = parse(addresses);
         let wanted: Vec<IpAddr> = parse(admitted);
@@ -148,7 +156,13 @@ mod tests {
             foreign_networks: vec!["10.1.0.0/16".parse().unwrap()],
             ..NetOptions::default()
         };
-        check(&open, Grade::Trusted, "localhost:8188", &["127.0.0.1", "::1"], &["127.0.0.1", "::1"]);
+        check(
+            &open,
+            Grade::Trusted,
+            "localhost:8188",
+            &["127.0.0.1", "::1"],
+            &["127.0.0.1", "::1"],
+        );
         check(&open, Grade::Trusted, "localhost.:8188", &["127.0.0.1"], &["127.0.0.1"]);
         check(&open, Grade::Trusted, "localhost:8189", &["127.0.0.1"], &[]);
         check(&open, Grade::Trusted, "::1:90", &["::1"], &["::1"]);

@@ -61,7 +61,9 @@ impl Request {
     /// # Errors
     /// The name or the value holds what a header may not hold. The message does not show the value.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, NetError> {
-        let bad = |what| NetError::unsent(Cause::BadUrl, format!("the {what} of header '{name}' cannot be sent"));
+        let bad = |what| {
+            NetError::unsent(Cause::BadUrl, format!("the {what} of header '{name}' cannot be sent"))
+        };
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("name"))?;
         let mut held = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("value"))?;
         held.set_sensitive(true);
@@ -149,7 +151,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, NetError> {
 
 /// Refuses what this client does not speak.
 pub(crate) fn check(url: &Url) -> Result<(), NetError> {
-    let bad = |why: &str| Err(NetError::unsent(Cause::BadUrl, format!("{} {why}", shown(url.as_str()))));
+    let bad =
+        |why: &str| Err(NetError::unsent(Cause::BadUrl, format!("{} {why}", shown(url.as_str()))));
     if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
         return bad("is neither http nor https");
     }

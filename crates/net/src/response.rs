@@ -221,7 +221,8 @@ impl Response {
 
     fn too_large(&self, bytes: u64) -> NetError {
         let most = self.limits.body_bytes_max;
-        let message = format!("{} answers with {bytes} bytes or more, the most is {most}", self.place());
+        let message =
+            format!("{} answers with {bytes} bytes or more, the most is {most}", self.place());
         self.failed(Cause::TooLarge, message)
     }
 

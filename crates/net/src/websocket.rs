@@ -64,9 +64,8 @@ impl Client {
             headers.insert(USER_AGENT, value);
         }
         let most = usize::try_from(limits.body_bytes_max).unwrap_or(usize::MAX);
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(most))
-            .max_frame_size(Some(most));
+        let config =
+            WebSocketConfig::default().max_message_size(Some(most)).max_frame_size(Some(most));
         let joining = client_async_with_config(handshake, connection, Some(config));
         let joined = tokio::time::timeout_at(deadline, joining).await;
         let late = |_| {
