@@ -1,14 +1,20 @@
 //! The faces: each says in its own dialect what the server does. One line for each.
 
+mod body;
 mod elevenlabs;
 mod fal;
 mod gemini;
+mod models;
 mod openai;
+mod pieces;
 mod replicate;
+mod sound;
+mod voices;
 
 use axum::Router;
 
 use crate::app::App;
+use crate::webhooks::Compose;
 
 /// Every face below its prefix.
 pub(crate) fn routes() -> Router<App> {
@@ -19,3 +25,8 @@ pub(crate) fn routes() -> Router<App> {
         .nest("/gemini", gemini::routes())
         .nest("/elevenlabs", elevenlabs::routes())
 }
+
+/// Faces that tell in their own way what happened to runs that came by them with a webhook: the face,
+/// as in [`crate::calls::Origin`], and what makes the message. Other faces' webhooks, and all
+/// endpoints, are told by the Standard Webhooks specification.
+pub(crate) const WEBHOOKS: &[(&str, Compose)] = &[];
