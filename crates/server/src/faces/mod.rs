@@ -16,6 +16,9 @@ use axum::Router;
 use crate::app::App;
 use crate::webhooks::Compose;
 
+/// The file at the address of an upload that had one before it had bytes; none if it is no such address.
+pub(crate) use fal::uploaded;
+
 /// Every face below its prefix.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -29,4 +32,4 @@ pub(crate) fn routes() -> Router<App> {
 /// Faces that tell in their own way what happened to runs that came by them with a webhook: the face,
 /// as in [`crate::calls::Origin`], and what makes the message. Other faces' webhooks, and all
 /// endpoints, are told by the Standard Webhooks specification.
-pub(crate) const WEBHOOKS: &[(&str, Compose)] = &[];
+pub(crate) const WEBHOOKS: &[(&str, Compose)] = &[("fal", fal::compose), ("replicate", replicate::compose)];
