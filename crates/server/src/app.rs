@@ -152,6 +152,17 @@ impl App {
         self.keyring().caller(self.store(), secret, self.now_ms(), memory).await
     }
 
+    /// Who it is that has the key of that id, for something that was signed in its name; without an
+    /// id, somebody who called while nobody needed a key.
+    pub(crate) async fn holder(&self, key: Option<&str>) -> Result<Caller> {
+        let options = self.options();
+        let memory = Memory { age_ms: options.key_age_ms, keys: options.known_keys };
+        match key {
+            Some(key) => self.keyring().holder(self.store(), key, self.now_ms(), memory).await,
+            None => self.caller(None).await,
+        }
+    }
+
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.inner.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }

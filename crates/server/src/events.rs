@@ -89,10 +89,10 @@ pub(crate) fn stream_of(viewer: Viewer, view: &RunView, heard: Heard) -> Result<
 }
 
 /// A place among the listeners, until it is dropped.
-struct Place(App);
+pub(crate) struct Place(App);
 
 impl Place {
-    fn take(app: &App) -> Result<Self> {
+    pub(crate) fn take(app: &App) -> Result<Self> {
         let listeners = &app.figures().listeners;
         let most = app.options().listeners_max as u64;
         if listeners.fetch_add(1, Ordering::Relaxed) >= most {

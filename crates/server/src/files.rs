@@ -150,6 +150,9 @@ impl App {
             }
             return self.asset(&caller.tenant, signed.digest).await;
         }
+        if let Some(asset) = crate::faces::uploaded(self, caller, url).await? {
+            return Ok(asset);
+        }
         if !url.starts_with("https://") && !url.starts_with("http://") {
             let shown: String = url.chars().take(60).collect();
             return Err(Error::invalid(format!("'{shown}' is no address of a file"))
