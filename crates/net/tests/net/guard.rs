@@ -1,8 +1,11 @@
 //! Nothing inside is reached, however it is named.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use impasto_net::{Cause, Client, Grade, NetOptions, Request, SystemResolver};
+use impasto_net::{
+    AddressClass, Cause, Client, Grade, NetOptions, Request, SystemResolver, classify,
+};
 use proptest::prelude::*;
 
 use crate::place::{Act, Names, Place, answer, client, options};
@@ -142,12 +145,57 @@ proptest! {
             let client = Client::with_resolver(inner, Arc::new(Local(SystemResolver))).unwrap();
             let url = format!("http://{host}:{}/", place.port());
             if let Ok(request) = Request::get(&url, Grade::Foreign)
-                && request.address_class() != Some(impasto_net::AddressClass::Public)
+                && request.address_class() != Some(AddressClass::Public)
             {
                 let _refused = client.send(request).await;
             }
             assert_eq!(place.connections(), 0, "{url}");
         });
+    }
+}
+
+proptest! {
+    /// An address that is called public is nothing else by the standard library's reckoning.
+    #[test]
+    fn no_text_makes_an_inner_address_public(
+        text in "(https?|wss?)://[0-9a-fA-FxX.:%@\\[\\]。．①-⑨０-９ⓐ-ⓕ]{0,40}/?.{0,10}",
+    ) {
+        if let Ok(request) = Request::get(&text, Grade::Foreign)
+            && request.address_class() == Some(AddressClass::Public)
+        {
+            let place = request.place();
+            let host = place.parse::<SocketAddr>().map(|address| address.ip());
+            let host = host.or_else(|_| place.trim_matches(['[', ']']).parse()).unwrap();
+            prop_assert!(!is_inside(host), "{} is {}", text, host);
+        }
+    }
+
+    #[test]
+    fn no_inner_address_is_public(bits: u128, first in 0_u128..0x1_0000, is_short: bool) {
+        let wide = IpAddr::from((bits >> 16 | first << 112).to_be_bytes());
+        let address = if is_short { IpAddr::from((bits as u32).to_be_bytes()) } else { wide };
+        prop_assert!(!is_inside(address) || classify(address) != AddressClass::Public);
+    }
+}
+
+fn is_inside(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_unspecified()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_multicast()
+                || v6.is_unspecified()
+        }
     }
 }
 
@@ -159,7 +207,7 @@ impl impasto_net::Resolve for Local {
         &self,
         host: String,
         port: u16,
-    ) -> impasto_net::BoxFuture<'_, std::io::Result<Vec<std::net::IpAddr>>> {
+    ) -> impasto_net::BoxFuture<'_, std::io::Result<Vec<IpAddr>>> {
         let is_name =
             host != "localhost" && host.chars().any(|char| !"0123456789abcdefx.".contains(char));
         match is_name {
