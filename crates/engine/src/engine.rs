@@ -14,7 +14,7 @@ use impasto_store::{
 };
 use impasto_workflow::{Event, Outcome, Plan, State, Status, apply};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::bench::{EngineBench, Listener, ProgressFn, Stop};
@@ -71,6 +71,15 @@ pub struct Submitted {
     pub handle: Option<RunHandle>,
 }
 
+/// A run that this process works on no more: it ended, or stopped for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Whose run it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub run: RunId,
+}
+
 /// A run that this process works on.
 pub struct RunHandle {
     /// Its id.
@@ -116,6 +125,12 @@ impl Engine {
     /// Uses another catalogue from now on; runs under way keep the one that they began with.
     pub fn reload(&self, catalog: Arc<Catalog>) {
         self.inner.reload(catalog);
+    }
+
+    /// Tells of every run that this process works on no more, from now on. A listener that is too far
+    /// behind misses some.
+    pub fn endings(&self) -> broadcast::Receiver<Left> {
+        self.inner.endings()
     }
 
     /// Begins a run. It is stored before this answers.

@@ -31,7 +31,7 @@ mod updates;
 
 pub use bench::ProgressFn;
 pub use driver::{Driver, Ended, Failure, Found, Job, Polled, Slot, StartCall, Started};
-pub use engine::{Answer, Engine, RunHandle, Submitted};
+pub use engine::{Answer, Engine, Left, RunHandle, Submitted};
 pub use operations::{Fault, FaultHook, OperationsDriver};
 pub use options::EngineOptions;
 pub use parts::{Clock, Importer, NoImporter, Parts, Render, SystemClock};

@@ -12,12 +12,17 @@ use impasto_domain::{Error, ErrorKind, ProviderId, Result, RunId, TenantId};
 use impasto_router::Health;
 use impasto_workflow::{Event, Plan, State};
 
-use crate::engine::to_text;
+use tokio::sync::broadcast;
+
+use crate::engine::{Left, to_text};
 use crate::health::HealthWatch;
 use crate::places::Places;
 use crate::runner::{Inbox, Message};
 use crate::updates::{Hub, LogLine};
 use crate::{Driver, EngineOptions, Parts};
+
+/// Endings that a listener may be behind.
+const ENDINGS: usize = 4_096;
 
 /// What an engine holds.
 pub(crate) struct Inner {
@@ -30,6 +35,7 @@ pub(crate) struct Inner {
     plans: Mutex<Plans>,
     live: Mutex<LiveRuns>,
     draining: AtomicBool,
+    endings: broadcast::Sender<Left>,
 }
 
 /// Plans that were run lately.
@@ -82,6 +88,7 @@ impl Inner {
             plans: Mutex::default(),
             live: Mutex::default(),
             draining: AtomicBool::new(false),
+            endings: broadcast::Sender::new(ENDINGS),
             parts,
         }
     }
@@ -195,6 +202,8 @@ impl Inner {
         self.places.forget(run);
         let mut all = lock(&self.live);
         let Some(live) = all.runs.remove(run) else { return };
+        // Nobody may be listening.
+        let _unheard = self.endings.send(Left { tenant: live.tenant.clone(), run: run.clone() });
         if let Some(count) = all.by_tenant.get_mut(&live.tenant) {
             *count -= 1;
             if *count == 0 {
@@ -213,6 +222,10 @@ impl Inner {
         let all = lock(&self.live);
         let found = all.ended.iter().find(|(ended, _)| ended == run);
         found.map(|(_, logs)| logs.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn endings(&self) -> broadcast::Receiver<Left> {
+        self.endings.subscribe()
     }
 
     /// From now on no run begins here.

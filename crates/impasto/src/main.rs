@@ -3,8 +3,10 @@
 
 mod args;
 mod catalogue;
+mod collector;
 mod compose;
 mod deliver;
+mod fetch;
 mod inputs;
 mod keys;
 mod lint;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use impasto_catalog::Catalog;
 use impasto_domain::{Error, Result};
 use impasto_engine::Engine;
-use impasto_server::{Handle, NoFetch, Parts, Server, ServerOptions, Tls};
+use impasto_server::{Handle, Parts, Server, ServerOptions, Tls};
 use impasto_store::KeyStore;
 use impasto_store_sql::FolderBlobs;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{GlobalFlags, LogFormat, McpCommand, ServeCommand};
-use crate::catalogue;
+use crate::fetch::Outside;
+use crate::{catalogue, collector};
 use crate::compose::{self, House};
 use crate::inputs::unreadable;
 use crate::runs::{Exit, FINE, STOPPED};
@@ -38,7 +39,9 @@ pub(crate) async fn serve(
     screen: Screen,
 ) -> Result<Exit> {
     log(command.log)?;
-    let (house, parts, options) = parts(command.settings.config.as_deref(), global, screen)?;
+    let settings = Settings::read(command.settings.config.as_deref())?;
+    let traces = collector::traces(&settings.network)?;
+    let (house, parts, options) = parts(settings, global, screen)?;
     let is_open = !house.store.has_keys().await?;
     if is_open && !command.listen.ip().is_loopback() {
         let message = format!(
@@ -52,7 +55,10 @@ pub(crate) async fn serve(
     let tls = tls(command, &house.data);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let authority = tls.as_ref().and_then(Tls::authority);
-    let server = Server::bind(parts, options, command.listen, tls).await?;
+    let mut server = Server::bind(parts, options, command.listen, tls).await?;
+    if let Some(traces) = traces {
+        server = server.with_traces(traces);
+    }
     let address = server.address();
     if screen.json {
         screen.json_line(
@@ -89,17 +95,18 @@ pub(crate) async fn mcp(
     screen: Screen,
 ) -> Result<Exit> {
     log(LogFormat::Text)?;
-    let (_, parts, options) = parts(command.settings.config.as_deref(), global, screen)?;
+    let settings = Settings::read(command.settings.config.as_deref())?;
+    let (_, parts, options) = parts(settings, global, screen)?;
     impasto_server::serve_mcp(parts, options).await?;
     Ok(FINE)
 }
 
 fn parts(
-    config: Option<&Path>,
+    settings: Settings,
     global: &GlobalFlags,
     screen: Screen,
 ) -> Result<(House, Parts, ServerOptions)> {
-    let Settings { server, engine, network: _ } = Settings::read(config)?;
+    let Settings { server, engine, network } = settings;
     let house = compose::house(global, engine, screen)?;
     let catalog_folder = global.catalog.clone();
     let parts = Parts {
@@ -108,7 +115,7 @@ fn parts(
         blobs: Arc::clone(&house.blobs) as _,
         pieces: Arc::new(FolderBlobs::open(&house.data.join(PIECES_FOLDER))?),
         reload: Some(Arc::new(move || catalogue::load(catalog_folder.as_deref(), screen))),
-        fetch: Arc::new(NoFetch),
+        fetch: Arc::new(Outside::new(network)?),
         clock: Arc::clone(&house.clock) as _,
         secret: secret(&house.data.join(SECRET_FILE))?,
     };

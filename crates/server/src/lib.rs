@@ -29,6 +29,7 @@ mod send;
 mod signing;
 mod times;
 mod tls;
+mod traces;
 mod webhooks;
 mod whole;
 
@@ -39,6 +40,7 @@ pub use front::Front;
 pub use mcp::serve_mcp;
 pub use options::ServerOptions;
 pub use tls::Tls;
+pub use traces::{TraceSink, Traces};
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -58,6 +60,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
+    traces: Option<Traces>,
     stop: watch::Sender<bool>,
 }
 
@@ -88,7 +91,13 @@ impl Server {
         let listener = listen::bind(address).await?;
         let address = listener.local_addr().unwrap_or(address);
         let (stop, _) = watch::channel(false);
-        Ok(Self { app: App::new(parts, options), listener, address, tls, stop })
+        Ok(Self { app: App::new(parts, options), listener, address, tls, traces: None, stop })
+    }
+
+    /// The same server, which sends a trace of every run that ends.
+    #[must_use]
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self { traces: Some(traces), ..self }
     }
 
     /// The address that it has taken.
@@ -112,6 +121,10 @@ impl Server {
         if resumed > 0 {
             tracing::info!(resumed, "runs of a process that ended go on");
         }
+        let over = watch::Sender::new(false);
+        let tracing = self.traces.map(|traces| {
+            tokio::spawn(traces::send_traces(self.app.clone(), traces, over.subscribe()))
+        });
         let telling = tokio::spawn(webhooks::deliver(self.app.clone()));
         let front = front(self.app.clone());
         let open = listen::serve(self.listener, tls, front, self.stop.subscribe()).await;
@@ -120,6 +133,11 @@ impl Server {
         listen::close(&open, self.app.options()).await;
         // What was not told yet is told by whoever starts next.
         telling.abort();
+        over.send_replace(true);
+        if let Some(tracing) = tracing {
+            let close = Duration::from_millis(self.app.options().close_ms);
+            let _missed = tokio::time::timeout(close, tracing).await;
+        }
         Ok(left)
     }
 }

@@ -83,7 +83,8 @@ pub(crate) fn signed(
     for secret in secrets {
         let bad = || Error::internal("a secret for webhooks is none");
         let key = STANDARD.decode(secret.strip_prefix(SECRET_PREFIX).ok_or_else(bad)?);
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key.map_err(|_| bad())?).map_err(|_| bad())?;
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&key.map_err(|_| bad())?).map_err(|_| bad())?;
         for piece in [id.as_bytes(), b".", at_s.as_bytes(), b".", body] {
             mac.update(piece);
         }

@@ -32,4 +32,5 @@ pub(crate) fn routes() -> Router<App> {
 /// Faces that tell in their own way what happened to runs that came by them with a webhook: the face,
 /// as in [`crate::calls::Origin`], and what makes the message. Other faces' webhooks, and all
 /// endpoints, are told by the Standard Webhooks specification.
-pub(crate) const WEBHOOKS: &[(&str, Compose)] = &[("fal", fal::compose), ("replicate", replicate::compose)];
+pub(crate) const WEBHOOKS: &[(&str, Compose)] =
+    &[("fal", fal::compose), ("replicate", replicate::compose)];
