@@ -43,13 +43,13 @@ impl Collector {
         let mut options = network.clone();
         options.trusted_hosts.push(host(&url)?);
         let headers = headers.split(',').filter_map(|pair| pair.split_once('='));
-        let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+        let headers =
+            headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
         Ok(Self { client: Client::new(options)?, url, headers: headers.collect() })
     }
 
     async fn take(&self, body: Bytes) -> Result<()> {
-        let mut request =
-            Request::post(&self.url, Grade::Trusted)?.body("application/json", body);
+        let mut request = Request::post(&self.url, Grade::Trusted)?.body("application/json", body);
         for (name, value) in &self.headers {
             request = request.header(name, value)?;
         }

@@ -13,13 +13,13 @@ use impasto_store_sql::FolderBlobs;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{GlobalFlags, LogFormat, McpCommand, ServeCommand};
-use crate::fetch::Outside;
-use crate::{catalogue, collector};
 use crate::compose::{self, House};
+use crate::fetch::Outside;
 use crate::inputs::unreadable;
 use crate::runs::{Exit, FINE, STOPPED};
 use crate::screen::Screen;
 use crate::settings::Settings;
+use crate::{catalogue, collector};
 
 /// What is logged when `RUST_LOG` does not say.
 const LOGGED: &str = "info,rmcp=warn";

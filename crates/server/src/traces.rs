@@ -58,7 +58,7 @@ pub(crate) async fn send_traces(app: App, traces: Traces, mut stop: watch::Recei
             spans.extend(spans_of_run(&app, one).await);
         }
         if !spans.is_empty() {
-            let body = Bytes::from(export(&traces.service, spans).to_string());
+            let body = Bytes::from(export(&traces.service, &spans).to_string());
             if let Err(error) = traces.sink.send(body).await {
                 tracing::warn!(%error, "traces were not taken by the collector");
             }

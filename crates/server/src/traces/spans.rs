@@ -17,7 +17,7 @@ const CLIENT: u32 = 3;
 const FAILED: u32 = 2;
 
 /// An export request of these spans.
-pub(crate) fn export(service: &str, spans: Vec<Json>) -> Json {
+pub(crate) fn export(service: &str, spans: &[Json]) -> Json {
     let resource =
         [text("service.name", service), text("service.version", env!("CARGO_PKG_VERSION"))];
     json!({ "resourceSpans": [{
