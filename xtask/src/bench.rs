@@ -22,7 +22,44 @@ struct Figures {
     run: &'static [&'static str],
     /// What the figures mean, for those who read them.
     method: &'static str,
+    /// Peers that are installed under `target/bench` first, where they can be.
+    peers: &'static [Peer],
 }
+
+/// A program that others wrote.
+struct Peer {
+    name: &'static str,
+    /// Where it is installed, under `target/bench`.
+    folder: &'static str,
+    /// What installs it there; `{}` stands for the folder.
+    commands: &'static [&'static [&'static str]],
+}
+
+/// Gateways of others, by the package registries.
+const GATEWAYS: &[Peer] = &[
+    Peer {
+        name: "LiteLLM",
+        folder: "python",
+        commands: &[
+            &["python3", "-m", "venv", "{}"],
+            &["{}/bin/python", "-m", "pip", "install", "--quiet", "litellm[proxy]==1.106.2"],
+        ],
+    },
+    Peer {
+        name: "Portkey",
+        folder: "javascript",
+        commands: &[&[
+            "npm",
+            "install",
+            "--prefix",
+            "{}",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "@portkey-ai/gateway@1.15.2",
+        ]],
+    },
+];
 
 const PROGRAMS: &[Figures] = &[
     Figures {
@@ -33,6 +70,7 @@ const PROGRAMS: &[Figures] = &[
                  children; medians. `cpu` is processor time of all threads. Ours decodes, resizes and encodes in \
                  process; the peers are started as programs (`vipsthumbnail`; `ffmpeg` with zoompan, xfade, \
                  libx264 veryfast, aac).",
+        peers: &[],
     },
     Figures {
         name: "engine",
@@ -42,6 +80,18 @@ const PROGRAMS: &[Figures] = &[
                  step. The floor is the aim that the project set itself: 100 µs added by a step (median, one run \
                  alone), 10,000 steps a second (256 runs side by side), 10 KB for each of 10,000 runs that wait \
                  for a job elsewhere.",
+        peers: &[],
+    },
+    Figures {
+        name: "server",
+        about: "what a call through the server costs, beside other gateways",
+        run: &["--package", "impasto", "--example", "server_against_peers"],
+        method: "One call for one picture by the OpenAI protocol. A mock of the provider, one gateway at a \
+                 time and the load share one core, over loopback with connections that stay open; three seconds a \
+                 line after a warm-up. Ours has a key, the ledger and the journal on, on a disk, and keeps every \
+                 picture as a file; the peers keep nothing. Processor time is that of the gateway's processes, \
+                 divided by calls.",
+        peers: GATEWAYS,
     },
 ];
 
@@ -79,6 +129,7 @@ fn usage() -> Failure {
 
 /// Runs the program and reads its figures.
 fn measure(root: &Path, program: &Figures) -> Result<Vec<Json>> {
+    program.peers.iter().for_each(|peer| install(root, peer));
     let words = ["run", "--release", "--locked", "--quiet"].iter().chain(program.run);
     let command = Program::cargo(root, words);
     heading(&format!("{}: {command}", program.name));
@@ -91,6 +142,29 @@ fn measure(root: &Path, program: &Figures) -> Result<Vec<Json>> {
     let figures: Vec<Json> = output.lines().map(read).collect::<Result<_>>()?;
     rows(&figures).iter().for_each(|row| say(row));
     Ok(figures)
+}
+
+/// Installs a peer, once. Without it, its place stays empty.
+fn install(root: &Path, peer: &Peer) {
+    let folder = root.join("target/bench").join(peer.folder);
+    let stamp = folder.join("installed");
+    let wanted = format!("{:?}", peer.commands);
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return;
+    }
+    heading(&format!("installing {}", peer.name));
+    let _absent = std::fs::remove_dir_all(&folder);
+    let place = folder.display().to_string();
+    let done = peer.commands.iter().try_for_each(|command| {
+        let words: Vec<String> = command.iter().map(|word| word.replace("{}", &place)).collect();
+        let (program, rest) = words.split_first().ok_or_else(|| Failure::new("no command"))?;
+        std::fs::create_dir_all(&folder)?;
+        Program::new(root, program, rest).output().map(drop)
+    });
+    match done.and_then(|()| Ok(std::fs::write(&stamp, wanted)?)) {
+        Ok(()) => {}
+        Err(failure) => say(&format!("{} cannot be installed: {}", peer.name, failure.message)),
+    }
 }
 
 const HEAD: &str = "| what | ours | beside | ratio |\n|---|---|---|---|";

@@ -1,0 +1,113 @@
+//! The load: so many connections that stay open, each with one call at a time.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::peers::Target;
+use crate::{BURST, SECONDS};
+
+/// How long the load runs before anything is measured.
+const WARM_UP: Duration = Duration::from_millis(700);
+
+/// What came of it.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// Calls that were measured, and those of the warm-up too.
+    pub(crate) calls: u64,
+    pub(crate) all_calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) a_second: f64,
+    pub(crate) median_ms: f64,
+    pub(crate) tail_ms: f64,
+}
+
+/// Runs a mode: `small N`, `large N` or `burst`.
+pub(crate) async fn run(target: &Target, mode: &str) -> Outcome {
+    let target = Arc::new(target.clone());
+    let count = Arc::new(AtomicU64::new(0));
+    let begun = Instant::now();
+    let mut lines = Vec::new();
+    let (model, connections, is_burst) = match mode.split_once(' ') {
+        Some((model, connections)) => (model.to_owned(), connections.parse().unwrap(), false),
+        None => ("slow".to_owned(), BURST, true),
+    };
+    for _ in 0..connections {
+        let (target, count, model) = (Arc::clone(&target), Arc::clone(&count), model.clone());
+        lines.push(tokio::spawn(async move { line(&target, &model, is_burst, begun, &count).await }));
+    }
+    let mut all: Vec<(Duration, bool, bool)> = Vec::new();
+    for line in lines {
+        all.extend(line.await.unwrap());
+    }
+    let mut times: Vec<f64> = all
+        .iter()
+        .filter(|(_, measured, good)| *measured && *good)
+        .map(|(time, ..)| time.as_secs_f64() * 1e3)
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let at = |part: f64| times.get(((times.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0.0);
+    Outcome {
+        calls: times.len() as u64,
+        all_calls: all.len() as u64,
+        failures: all.iter().filter(|(.., good)| !good).count() as u64,
+        a_second: times.len() as f64 / SECONDS,
+        median_ms: at(0.5),
+        tail_ms: at(0.99),
+    }
+}
+
+/// One connection: how long each call took, whether it is measured, whether it went well.
+async fn line(
+    target: &Target,
+    model: &str,
+    is_burst: bool,
+    begun: Instant,
+    count: &AtomicU64,
+) -> Vec<(Duration, bool, bool)> {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port)).await.unwrap();
+    connection.set_nodelay(true).unwrap();
+    let mut calls = Vec::new();
+    let end = begun + WARM_UP + Duration::from_secs_f64(SECONDS);
+    let mut gathered = Vec::new();
+    while is_burst && calls.is_empty() || !is_burst && Instant::now() < end {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        let request = target.request(model, number);
+        let asked = Instant::now();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let good = answer(&mut connection, &mut gathered).await;
+        calls.push((asked.elapsed(), is_burst || asked > begun + WARM_UP, good.unwrap_or(false)));
+        if good.is_none() {
+            connection = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port)).await.unwrap();
+            gathered.clear();
+        }
+    }
+    calls
+}
+
+/// Reads one answer; whether it is a good one. `None` if the connection ended.
+async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<bool> {
+    gathered.clear();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let read = connection.read(&mut piece).await.ok().filter(|read| *read > 0)?;
+        gathered.extend_from_slice(&piece[..read]);
+        let Some(end) = gathered.windows(4).take(8_192).position(|window| window == b"\r\n\r\n") else {
+            continue;
+        };
+        let head = String::from_utf8_lossy(&gathered[..end]).to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let is_whole = match length.and_then(|text| text.trim().parse::<usize>().ok()) {
+            Some(length) => gathered.len() >= end + 4 + length,
+            None => gathered.ends_with(b"0\r\n\r\n"),
+        };
+        if is_whole {
+            return Some(head.starts_with("http/1.1 200"));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A provider that answers every POST with a picture: small, large, or small after two seconds, as the
+//! body says by the name of the model.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Bytes of the picture behind the base64.
+const SMALL_BYTES: usize = 768;
+const LARGE_BYTES: usize = 786_432;
+/// How long the slow model takes.
+const SLOW: Duration = Duration::from_secs(2);
+
+static SMALL: LazyLock<Arc<[u8]>> = LazyLock::new(|| answer(SMALL_BYTES));
+static LARGE: LazyLock<Arc<[u8]>> = LazyLock::new(|| answer(LARGE_BYTES));
+
+fn answer(bytes: usize) -> Arc<[u8]> {
+    let picture: Vec<u8> = (0..bytes).map(|at| (at * 31 % 251) as u8).collect();
+    let body = format!(r#"{{"created":1,"data":[{{"b64_json":"{}"}}]}}"#, STANDARD.encode(picture));
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.into_bytes(), body.into_bytes()].concat().into()
+}
+
+/// Serves for ever.
+pub(crate) async fn serve(port: u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    loop {
+        if let Ok((connection, _)) = listener.accept().await {
+            let _ignored = connection.set_nodelay(true);
+            tokio::spawn(converse(connection));
+        }
+    }
+}
+
+async fn converse(mut connection: TcpStream) {
+    let mut gathered = Vec::new();
+    while let Some(request) = next(&mut connection, &mut gathered).await {
+        let has = |word: &str| request.windows(word.len()).any(|window| window == word.as_bytes());
+        if has("\"slow\"") {
+            tokio::time::sleep(SLOW).await;
+        }
+        let answer = if has("\"large\"") { &*LARGE } else { &*SMALL };
+        if connection.write_all(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next request, head and body.
+async fn next(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut piece = [0; 16_384];
+    loop {
+        if let Some(end) = gathered.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&gathered[..end]).to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+            let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+            let whole = end + 4 + length;
+            if gathered.len() >= whole {
+                return Some(gathered.drain(..whole).collect());
+            }
+        }
+        match connection.read(&mut piece).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => gathered.extend_from_slice(&piece[..read]),
+        }
+    }
+}
