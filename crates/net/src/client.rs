@@ -96,8 +96,8 @@ impl Client {
     /// that only read; for others they are the answer.
     ///
     /// # Errors
-    /// No answer; [`NetError::stage`] says what the other side may know. An answer is not an error,
-    /// whatever its status.
+    /// No answer; [`NetError::stage`] says what the other side may know, which is the last one where
+    /// there were redirects. An answer is not an error, whatever its status.
     pub async fn send(&self, request: Request) -> Result<Response, NetError> {
         let limits = request.limits.unwrap_or(self.inner.options.limits);
         let deadline = Instant::now() + Duration::from_millis(limits.total_ms);
@@ -115,9 +115,10 @@ impl Client {
                 let stage = Stage::Answered(answer.status().as_u16());
                 NetError::new(stage, Cause::Redirects, format!("{} redirects {why}", place(&url)))
             };
+            let most = self.inner.options.redirects_max;
             redirects += 1;
-            if redirects > self.inner.options.redirects_max {
-                return Err(refused(format!("for the {redirects}th time, which is too often")));
+            if redirects > most {
+                return Err(refused(format!("again, and {most} in a row are the most")));
             }
             let target = target_of(&url, target)
                 .map_err(|why| refused(format!("to where this program does not follow: {why}")))?;
@@ -239,6 +240,8 @@ async fn send_on(
     url: &Url,
     deadline: Instant,
 ) -> Result<(http::Response<Incoming>, Line), Failed> {
+    // What is said of a failure is said of a closed connection: otherwise the request might be sent
+    // just after it was called unsent.
     let before = line.written();
     let answer = tokio::time::timeout_at(deadline, line.sender.try_send_request(message)).await;
     let stage = |line: &Line| match line.written() == before {
@@ -248,6 +251,7 @@ async fn send_on(
     match answer {
         Ok(Ok(answer)) => Ok((answer, line)),
         Ok(Err(mut error)) => {
+            line.close().await;
             let unsent = error.take_message();
             let stage = if unsent.is_some() { Stage::NotSent } else { stage(&line) };
             let error = error.into_error();
@@ -260,7 +264,6 @@ async fn send_on(
             Err(Failed { error, unsent })
         }
         Err(_) => {
-            // Otherwise it might still be sent after this was said.
             line.close().await;
             let message = format!("{} did not answer in time", place(url));
             let error = NetError::new(stage(&line), Cause::TooSlow, message);

@@ -26,6 +26,8 @@ const ROUTE: &str = "images/generations";
 const TASK: &str = "text-to-image";
 /// Writes a picture in another format.
 const CONVERT: &str = "convert-image";
+/// The outputs of tasks that hold what was asked for.
+const PICTURES: [&str; 2] = ["images", "image"];
 /// The most previews that can be asked for.
 const PREVIEWS_MAX: u32 = 3;
 
@@ -214,8 +216,10 @@ impl Drawing {
 
     /// The pictures that a run gave, in the format that is wanted.
     async fn pictures(&self, view: &RunView, look: &Look) -> Result<Vec<AssetRef>, Failure> {
-        let assets = view.outputs.values().flat_map(Value::assets);
-        let pictures = assets.filter(|asset| asset.kind() == MediaKind::Image).cloned();
+        // What else a task gives, such as a mask, has no place in the answer.
+        let own = PICTURES.iter().find_map(|name| view.outputs.get(*name));
+        let assets = own.map_or_else(Vec::new, Value::assets);
+        let pictures = assets.into_iter().filter(|asset| asset.kind() == MediaKind::Image).cloned();
         let mut shown = Vec::new();
         for picture in pictures {
             shown.push(match look.format.filter(|format| *format != format_of(&picture)) {

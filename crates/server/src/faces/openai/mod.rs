@@ -9,6 +9,8 @@ mod images;
 mod models;
 mod speech;
 mod stream;
+mod transcriptions;
+mod videos;
 
 use std::time::Duration;
 
@@ -37,6 +39,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/images/generations", post(images::generate))
         .route("/images/edits", post(edits::edit))
         .route("/audio/speech", post(speech::speak))
+        .route("/audio/transcriptions", post(transcriptions::transcribe))
+        .route("/videos", post(videos::create).get(videos::list))
+        .route("/videos/{id}", get(videos::retrieve).delete(videos::delete))
+        .route("/videos/{id}/content", get(videos::content))
+        .route("/videos/{id}/remix", post(videos::remix))
         .route("/models", get(models::list))
         .route("/models/{*id}", get(models::one))
         .fallback(nothing)

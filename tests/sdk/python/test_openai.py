@@ -1,0 +1,320 @@
+"""The official OpenAI package, as its users use it."""
+
+import base64
+import io
+import json
+import threading
+import time
+import wave
+
+import openai
+import pytest
+
+import server
+
+SMALL = "256x256"
+
+
+def client(name="normal", **options):
+    options.setdefault("api_key", server.key_of(name))
+    options.setdefault("base_url", server.secure(name) + "/openai/v1")
+    return openai.OpenAI(**options)
+
+
+@pytest.fixture(scope="module")
+def ours():
+    with client() as ours:
+        yield ours
+
+
+def is_png(data):
+    return data.startswith(b"\x89PNG")
+
+
+def size(png):
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def samples(wav):
+    """The sample rate and the samples of a WAV file."""
+    with wave.open(io.BytesIO(wav)) as sound:
+        return sound.getframerate(), sound.readframes(sound.getnframes())
+
+
+# Images
+
+
+@pytest.mark.parametrize("model", ["auto", "draft", "sketch-scene", "text-to-image"])
+def test_an_image_is_made_by_any_name(ours, model):
+    made = ours.images.generate(model=model, prompt="a red mug on marble", size=SMALL)
+    picture = base64.b64decode(made.data[0].b64_json)
+    assert is_png(picture) and size(picture) == (256, 256)
+    assert (made.size, made.output_format, made.background) == (SMALL, "png", "opaque")
+    assert made._request_id
+
+
+def test_several_images_by_address(ours):
+    import httpx
+
+    made = ours.images.generate(prompt="a tree", size=SMALL, n=2, response_format="url")
+    assert len(made.data) == 2
+    for one in made.data:
+        answer = httpx.get(one.url)
+        assert answer.headers["content-type"] == "image/png" and is_png(answer.content)
+
+
+def test_another_format(ours):
+    made = ours.images.generate(prompt="a tree", size=SMALL, output_format="jpeg", output_compression=60)
+    assert base64.b64decode(made.data[0].b64_json).startswith(b"\xff\xd8")
+    assert made.output_format == "jpeg"
+
+
+def test_an_image_is_streamed(ours):
+    events = list(ours.images.generate(prompt="a lighthouse", size=SMALL, stream=True, partial_images=2))
+    *partial, last = events
+    assert last.type == "image_generation.completed"
+    assert is_png(base64.b64decode(last.b64_json)) and last.size == SMALL
+    assert len(partial) <= 2
+    for index, one in enumerate(partial):
+        assert (one.type, one.partial_image_index) == ("image_generation.partial_image", index)
+
+
+def test_an_image_is_edited(ours, picture):
+    with picture.open("rb") as file:
+        made = ours.images.edit(model="classical-cutout", image=file, prompt="")
+    cut = base64.b64decode(made.data[0].b64_json)
+    assert is_png(cut) and made.background == "transparent"
+
+
+def test_several_images_are_edited(ours, picture):
+    data = picture.read_bytes()
+    made = ours.images.edit(
+        model="contact-sheet", image=[("a.png", data), ("b.png", data)], prompt="",
+        extra_body={"cell_width": 64},
+    )
+    assert is_png(base64.b64decode(made.data[0].b64_json))
+
+
+def test_an_edit_is_streamed(ours, picture):
+    events = list(ours.images.edit(
+        model="classical-cutout", image=("a.png", picture.read_bytes()), prompt="", stream=True,
+    ))
+    assert [event.type for event in events] == ["image_edit.completed"]
+
+
+def test_what_is_no_image_is_refused(ours):
+    with pytest.raises(openai.BadRequestError) as refused:
+        ours.images.edit(model="classical-cutout", image=("a.png", b"no picture"), prompt="")
+    assert refused.value.param == "image"
+
+
+def test_words_that_a_model_cannot_follow_are_not_dropped(ours, picture):
+    with pytest.raises(openai.BadRequestError, match="prompt"):
+        ours.images.edit(
+            model="classical-cutout", image=("a.png", picture.read_bytes()), prompt="make it blue")
+
+
+# Speech
+
+
+def test_speech_is_made(ours, tmp_path):
+    spoken = ours.audio.speech.create(model="auto", voice="alloy", input="Hello, world.")
+    assert spoken.response.headers["content-type"] == "audio/wav"
+    rate, frames = samples(spoken.content)
+    assert rate >= 16_000 and len(frames) > rate
+
+
+def test_speech_is_streamed_to_a_file(ours, tmp_path):
+    path = tmp_path / "speech.wav"
+    with ours.audio.speech.with_streaming_response.create(
+        model="sketch-voice", voice="male-deep", input="One. Two. Three.", response_format="wav"
+    ) as answer:
+        answer.stream_to_file(path)
+    assert path.read_bytes().startswith(b"RIFF")
+
+
+def test_bare_samples_come_at_the_usual_rate(ours):
+    spoken = ours.audio.speech.create(
+        model="auto", voice="nova", input="Hello, world.", response_format="pcm")
+    whole = ours.audio.speech.create(model="auto", voice="nova", input="Hello, world.")
+    rate, frames = samples(whole.content)
+    assert spoken.response.headers["content-type"] == "audio/pcm"
+    assert abs(len(spoken.content) / 24_000 - len(frames) / rate) < 0.01
+
+
+def test_speech_is_streamed_as_events(ours):
+    with ours.audio.speech.with_streaming_response.create(
+        model="auto", voice="echo", input="Hello.", response_format="pcm", stream_format="sse",
+    ) as answer:
+        lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
+    events = [json.loads(line[len("data: "):]) for line in lines]
+    assert events[-1]["type"] == "speech.audio.done"
+    sound = b"".join(base64.b64decode(e["audio"]) for e in events if e["type"] == "speech.audio.delta")
+    assert len(sound) > 10_000
+
+
+@pytest.mark.parametrize("wrong, said", [
+    ({"voice": "nobody"}, "voice"),
+    ({"response_format": "opus"}, "response_format"),
+    ({"instructions": "whisper"}, "instructions"),
+    ({"speed": 9}, "speed"),
+    ({"stream_format": "morse"}, "stream_format"),
+])
+def test_what_cannot_be_done_is_said(ours, wrong, said):
+    asked = {"model": "auto", "voice": "alloy", "input": "Hello.", **wrong}
+    with pytest.raises(openai.BadRequestError) as refused:
+        ours.audio.speech.create(**asked)
+    assert said in str(refused.value) and refused.value.type == "invalid_request_error"
+
+
+# Names and keys
+
+
+def test_models_are_listed(ours):
+    names = [model.id for model in ours.models.list()]
+    assert {"auto", "draft", "standard", "hero", "sketch-scene", "sketch-voice"} <= set(names)
+    assert ours.models.retrieve("sketch-scene").owned_by == "impasto"
+    with pytest.raises(openai.NotFoundError):
+        ours.models.retrieve("no/such-model")
+
+
+def test_an_unknown_model_is_not_found(ours):
+    with pytest.raises(openai.NotFoundError) as refused:
+        ours.images.generate(model="sketch-scenes", prompt="a tree")
+    assert refused.value.code == "model_not_found" and refused.value.param == "model"
+    assert "sketch-scene" in str(refused.value)
+
+
+def test_a_model_that_does_something_else_is_refused(ours):
+    with pytest.raises(openai.BadRequestError, match="does not do"):
+        ours.images.generate(model="sketch-voice", prompt="a tree")
+
+
+@pytest.mark.parametrize("key", ["imp_wrong", "sk-proj-0123456789"])
+def test_a_bad_key_is_refused(key):
+    with client(api_key=key) as other, pytest.raises(openai.AuthenticationError) as refused:
+        other.models.list()
+    assert refused.value.code == "invalid_api_key" and refused.value.request_id
+
+
+def test_an_unknown_parameter_is_named(ours):
+    with pytest.raises(openai.BadRequestError, match="negativ_prompt"):
+        ours.images.generate(prompt="a tree", extra_body={"negativ_prompt": "fog"})
+
+
+def test_an_unknown_path_is_not_found(ours):
+    with pytest.raises(openai.NotFoundError):
+        ours.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hello"}])
+
+
+# What goes wrong
+
+
+def test_refused_content_is_a_bad_request():
+    with client("refusing") as other, pytest.raises(openai.BadRequestError) as refused:
+        other.images.generate(prompt="a tree", size=SMALL)
+    assert refused.value.code == "content_policy_violation"
+
+
+def test_a_provider_that_fails_is_a_server_error_and_is_not_asked_again():
+    with client("failing") as other, pytest.raises(openai.InternalServerError) as failed:
+        other.images.generate(prompt="a tree that fails", size=SMALL)
+    assert failed.value.status_code == 502 and failed.value.code == "provider_failed"
+    assert failed.value.response.headers["x-should-retry"] == "false"
+    assert failed.value.response.request.headers["x-stainless-retry-count"] == "0"
+
+
+def test_a_stream_that_fails_is_an_error():
+    with client("failing") as other:
+        with pytest.raises(openai.APIError):
+            list(other.images.generate(prompt="a tree", size=SMALL, stream=True, partial_images=1))
+        with pytest.raises(openai.APIError):
+            other.audio.speech.create(model="auto", voice="alloy", input="Hello.")
+
+
+def test_a_client_that_gives_up_gets_its_timeout():
+    with client("hanging", timeout=0.5, max_retries=0) as other:
+        with pytest.raises(openai.APITimeoutError):
+            other.images.generate(prompt="a tree", size=SMALL)
+
+
+def test_a_retry_after_a_timeout_joins_the_same_run():
+    """The first try gives up while the run is under way; the second gets what it made."""
+    with Runs("slow") as runs, client("slow", timeout=openai.Timeout(1.0), max_retries=4) as other:
+        made = other.images.generate(prompt="a patient tree", size=SMALL)
+        assert is_png(base64.b64decode(made.data[0].b64_json))
+    assert runs.count == 1
+
+
+def test_a_broken_connection_begins_no_second_run():
+    way = server.Breaking()
+    with Runs() as runs, client(base_url=f"http://{way.host}/openai/v1") as other:
+        made = other.images.generate(prompt="a tree behind a broken wire", size=SMALL)
+    assert way.broken == 1 and is_png(base64.b64decode(made.data[0].b64_json))
+    assert runs.count == 1
+    way.close()
+
+
+def test_the_same_call_twice_is_two_runs(ours):
+    with Runs() as runs:
+        for _ in range(2):
+            ours.images.generate(prompt="a tree wanted twice", size=SMALL)
+    assert runs.count == 2
+
+
+def test_a_body_that_is_too_large_is_refused():
+    with client(max_retries=0) as other:
+        with pytest.raises(openai.APIStatusError) as refused:
+            other.images.generate(prompt="x" * (65 << 20))
+    assert refused.value.status_code == 413
+
+
+def test_many_at_once(ours):
+    made = []
+
+    def one(number):
+        made.append(ours.audio.speech.create(model="auto", voice="alloy", input=f"Number {number}."))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 8
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_the_asynchronous_client(streams):
+    import anyio
+
+    async def ask():
+        async with openai.AsyncOpenAI(
+            api_key=server.KEY, base_url=server.plain() + "/openai/v1"
+        ) as other:
+            made = await other.images.generate(prompt="a boat", size=SMALL, stream=streams)
+            if streams:
+                return [event async for event in made][-1].b64_json
+            return made.data[0].b64_json
+
+    assert is_png(base64.b64decode(anyio.run(ask)))
+
+
+class Runs:
+    """How many runs a server begins in the meantime."""
+
+    def __init__(self, name="normal"):
+        self._name = name
+
+    def _ids(self):
+        import httpx
+
+        headers = {"authorization": f"Bearer {server.key_of(self._name)}"}
+        url = server.plain(self._name) + "/v1/runs"
+        return {run["id"] for run in httpx.get(url, params={"limit": 200}, headers=headers).json()["runs"]}
+
+    def __enter__(self):
+        self._before = self._ids()
+        return self
+
+    def __exit__(self, *_):
+        self.count = len(self._ids() - self._before)
