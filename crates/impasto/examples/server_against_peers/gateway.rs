@@ -95,7 +95,11 @@ impl Driver for Pictures {
 pub(crate) async fn serve(port: u16, upstream: &str, data: &Path) {
     std::fs::create_dir_all(data).unwrap();
     let host = upstream.trim_start_matches("http://").to_owned();
-    let options = NetOptions { trusted_hosts: vec![host], idle_connections_max: 256, ..NetOptions::default() };
+    let options = NetOptions {
+        trusted_hosts: vec![host],
+        idle_connections_max: 256,
+        ..NetOptions::default()
+    };
     let driver: Arc<dyn Driver> = Arc::new(Pictures {
         client: Client::new(options).unwrap(),
         url: format!("{upstream}/v1/images/generations"),
@@ -124,7 +128,16 @@ pub(crate) async fn serve(port: u16, upstream: &str, data: &Path) {
         clock: Arc::clone(&clock) as _,
     };
     let engine = Engine::new(parts, EngineOptions::default());
-    let parts = ServerParts { engine, store, blobs, fetch: Arc::new(NoFetch), clock, secret: [7; 32] };
+    let parts = ServerParts {
+        engine,
+        store,
+        pieces: Arc::clone(&blobs) as _,
+        blobs,
+        reload: None,
+        fetch: Arc::new(NoFetch),
+        clock,
+        secret: [7; 32],
+    };
     let address = (Ipv4Addr::LOCALHOST, port).into();
     let server = Server::bind(parts, ServerOptions::default(), address, None).await.unwrap();
     server.run().await.unwrap();

@@ -39,7 +39,9 @@ pub(crate) async fn run(target: &Target, mode: &str) -> Outcome {
     };
     for _ in 0..connections {
         let (target, count, model) = (Arc::clone(&target), Arc::clone(&count), model.clone());
-        lines.push(tokio::spawn(async move { line(&target, &model, is_burst, begun, &count).await }));
+        lines.push(tokio::spawn(
+            async move { line(&target, &model, is_burst, begun, &count).await },
+        ));
     }
     let mut all: Vec<(Duration, bool, bool)> = Vec::new();
     for line in lines {
@@ -51,7 +53,8 @@ pub(crate) async fn run(target: &Target, mode: &str) -> Outcome {
         .map(|(time, ..)| time.as_secs_f64() * 1e3)
         .collect();
     times.sort_by(f64::total_cmp);
-    let at = |part: f64| times.get(((times.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0.0);
+    let at =
+        |part: f64| times.get(((times.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0.0);
     Outcome {
         calls: times.len() as u64,
         all_calls: all.len() as u64,
@@ -97,7 +100,8 @@ async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<bo
     loop {
         let read = connection.read(&mut piece).await.ok().filter(|read| *read > 0)?;
         gathered.extend_from_slice(&piece[..read]);
-        let Some(end) = gathered.windows(4).take(8_192).position(|window| window == b"\r\n\r\n") else {
+        let Some(end) = gathered.windows(4).take(8_192).position(|window| window == b"\r\n\r\n")
+        else {
             continue;
         };
         let head = String::from_utf8_lossy(&gathered[..end]).to_lowercase();

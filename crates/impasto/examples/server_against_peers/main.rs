@@ -73,7 +73,11 @@ impl Drop for Running {
 }
 
 /// Starts a program on the one core, and waits until it listens.
-pub(crate) fn start(mut command: Vec<String>, environment: &[(&str, String)], port: u16) -> Option<Running> {
+pub(crate) fn start(
+    mut command: Vec<String>,
+    environment: &[(&str, String)],
+    port: u16,
+) -> Option<Running> {
     command.splice(0..0, ["taskset", "-c", CORE].map(str::to_owned));
     let (program, rest) = command.split_first()?;
     let mut child = Command::new(program);
@@ -166,13 +170,15 @@ fn figures(name: &str, target: &Target, gateway: Option<&Running>) -> Figures {
 
 fn measure_all() {
     let port = free_port();
-    let _mock = start(myself(&["mock", &port.to_string()]), &[], port).expect("taskset and the mock");
+    let _mock =
+        start(myself(&["mock", &port.to_string()]), &[], port).expect("taskset and the mock");
     let upstream = format!("http://127.0.0.1:{port}");
     let direct = figures("direct", &Target::direct(port), None);
     let folder = tempfile::tempdir_in(".").unwrap();
     let mut all = Vec::new();
     for peer in peers::all(&upstream, folder.path()) {
-        let gateway = peer.command.and_then(|command| start(command, &peer.environment, peer.target.port));
+        let gateway =
+            peer.command.and_then(|command| start(command, &peer.environment, peer.target.port));
         all.push(match gateway {
             Some(gateway) => Ok(figures(peer.name, &peer.target, Some(&gateway))),
             None => Err(peer.name),
@@ -195,15 +201,30 @@ type Read = fn(&Figures, &Figures) -> f64;
 /// What is told: its name, its unit, the aim that the project set itself, and how it is read of a gateway
 /// and of the calls that go straight to the mock.
 const ROWS: &[(&str, &str, Option<f64>, Read)] = &[
-    ("processor time of a call, answer of 1 KB, 16 connections", "µs", Some(150.0), |it, _| it.small_cpu * 1e6),
-    ("processor time of a call, answer of 1 MB, 8 connections", "ms", Some(1.5), |it, _| it.large_cpu * 1e3),
-    ("added to the median call, one connection", "ms", Some(0.2), |it, direct| it.median_ms - direct.median_ms),
-    ("added to the slowest in a hundred, one connection", "ms", Some(1.0), |it, direct| it.tail_ms - direct.tail_ms),
-    ("calls a second, 16 connections, one core for all three programs", "", None, |it, _| it.rate_16),
-    ("calls a second, 64 connections, one core for all three programs", "", None, |it, _| it.rate_64),
-    ("added to the slowest in a hundred of 200 calls at once, provider needs 2 s", "ms", Some(20.0), |it, direct| {
-        it.burst_ms - direct.burst_ms
+    ("processor time of a call, answer of 1 KB, 16 connections", "µs", Some(150.0), |it, _| {
+        it.small_cpu * 1e6
     }),
+    ("processor time of a call, answer of 1 MB, 8 connections", "ms", Some(1.5), |it, _| {
+        it.large_cpu * 1e3
+    }),
+    ("added to the median call, one connection", "ms", Some(0.2), |it, direct| {
+        it.median_ms - direct.median_ms
+    }),
+    ("added to the slowest in a hundred, one connection", "ms", Some(1.0), |it, direct| {
+        it.tail_ms - direct.tail_ms
+    }),
+    ("calls a second, 16 connections, one core for all three programs", "", None, |it, _| {
+        it.rate_16
+    }),
+    ("calls a second, 64 connections, one core for all three programs", "", None, |it, _| {
+        it.rate_64
+    }),
+    (
+        "added to the slowest in a hundred of 200 calls at once, provider needs 2 s",
+        "ms",
+        Some(20.0),
+        |it, direct| it.burst_ms - direct.burst_ms,
+    ),
 ];
 
 fn print_rows(ours: &Figures, direct: &Figures, peers: &[(&str, Option<&Figures>)]) {

@@ -85,11 +85,21 @@ fn litellm(upstream: &str, folder: &Path) -> Peer {
     };
     let models: String = ["small", "large", "slow"].map(model).concat();
     let config = folder.join("litellm.yaml");
-    let text = format!("model_list:\n{models}litellm_settings: {{ num_retries: 0, telemetry: false }}\ngeneral_settings: {{ master_key: sk-bench }}\n");
+    let text = format!(
+        "model_list:\n{models}litellm_settings: {{ num_retries: 0, telemetry: false }}\ngeneral_settings: {{ master_key: sk-bench }}\n"
+    );
     std::fs::write(&config, text).unwrap();
     let program = installed("python/bin/litellm");
     let command = program.map(|program| {
-        let words = ["--config", &config.display().to_string(), "--port", &port.to_string(), "--host", "127.0.0.1"].map(str::to_owned);
+        let words = [
+            "--config",
+            &config.display().to_string(),
+            "--port",
+            &port.to_string(),
+            "--host",
+            "127.0.0.1",
+        ]
+        .map(str::to_owned);
         std::iter::once(program.display().to_string()).chain(words).collect()
     });
     let headers = vec![("authorization".to_owned(), "Bearer sk-bench".to_owned())];
@@ -106,7 +116,13 @@ fn portkey(upstream: &str) -> Peer {
     let port = free_port();
     let program = installed("javascript/node_modules/@portkey-ai/gateway/build/start-server.js");
     let command = program.map(|program| {
-        ["node".to_owned(), program.display().to_string(), format!("--port={port}"), "--headless".to_owned()].into()
+        [
+            "node".to_owned(),
+            program.display().to_string(),
+            format!("--port={port}"),
+            "--headless".to_owned(),
+        ]
+        .into()
     });
     let headers = [
         ("x-portkey-provider", "openai"),
@@ -114,7 +130,8 @@ fn portkey(upstream: &str) -> Peer {
         ("x-portkey-custom-host", &format!("{upstream}/v1")),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let target = Target { port, path: "/v1/images/generations".to_owned(), headers: headers.into() };
+    let target =
+        Target { port, path: "/v1/images/generations".to_owned(), headers: headers.into() };
     let environment = vec![("TRUSTED_CUSTOM_HOSTS", "127.0.0.1,localhost".to_owned())];
     Peer { name: "Portkey (no ledger)", command, environment, target }
 }
