@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::generate;
 use crate::process::{Failure, Program, Result, find};
 use crate::screen::{heading, say, seconds};
+use crate::sdk;
 use crate::system::{JUDGE, VOICE, provide};
 use crate::tidy;
 
@@ -62,6 +63,12 @@ const STEPS: &[Step] = &[
         does: "cargo test --doc --workspace",
         remedy: "the example of a public item does not hold any more: mend the one or the other",
         run: doctests,
+    },
+    Step {
+        name: "sdk",
+        does: "the official SDKs against a server with the offline models",
+        remedy: "`cargo xtask sdk NAME` runs the tests of one face alone; tests/sdk/README.md says how",
+        run: sdks,
     },
     Step {
         name: "tests",
@@ -180,6 +187,10 @@ fn advisories(root: &Path) -> Result {
 
 fn doctests(root: &Path) -> Result {
     Program::cargo(root, ["test", "--locked", "--doc", "--workspace", "--quiet"]).run()
+}
+
+fn sdks(root: &Path) -> Result {
+    sdk::run(root, &[])
 }
 
 fn tests(root: &Path) -> Result {

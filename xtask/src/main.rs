@@ -9,6 +9,7 @@ mod demo;
 mod generate;
 mod process;
 mod screen;
+mod sdk;
 mod system;
 mod tidy;
 
@@ -27,6 +28,7 @@ Commands:
   tidy                   the house rules alone: edges, lengths, names, fences
   bench [NAME]           speed and memory beside peers; keeps the figures in benches/README.md
   generate [--check]     files that the program writes about itself, or whether they are up to date
+  sdk [NAME]             the official SDKs against a server: all, or those of one face
   demo [-- FLAGS]        a product film from one photograph; FLAGS go to `impasto run`
 ";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&root, rest),
         "demo" => demo::run(&root, rest),
         "generate" => generate::run(&root, rest),
+        "sdk" => sdk::run(&root, rest),
         "help" | "--help" | "-h" => {
             screen::say(HELP.trim_end());
             Ok(())

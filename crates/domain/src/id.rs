@@ -1,8 +1,11 @@
 //! Typed identifiers. Each is a plain name; what tells them apart is the type.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
 
 macro_rules! name_types {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -81,6 +84,22 @@ impl InstanceKey {
     /// The key of `step` at `index`.
     pub fn new(step: impl Into<String>, index: impl Into<Vec<u32>>) -> Self {
         Self { step: step.into(), index: index.into() }
+    }
+}
+
+impl FromStr for InstanceKey {
+    type Err = Error;
+
+    /// Reads a key as it is written: `name` or `name[0,2]`.
+    fn from_str(text: &str) -> Result<Self> {
+        let Some((step, places)) = text.split_once('[') else { return Ok(Self::new(text, [])) };
+        let places = places.strip_suffix(']').map(|places| places.split(','));
+        let index: Option<Vec<u32>> =
+            places.and_then(|places| places.map(|place| place.trim().parse().ok()).collect());
+        index.map(|index| Self::new(step, index)).ok_or_else(|| {
+            Error::invalid(format!("'{text}' names no step instance"))
+                .hint("write the name of the step, or name[0,2] where it fans out")
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use impasto_domain::{
 use impasto_store::{
     Created, DeliveryState, Lease, NewRun, RunFilter, RunRecord, RunStatus, StoredRun,
 };
-use impasto_workflow::{Event, Outcome, Plan, State, apply};
+use impasto_workflow::{Event, Outcome, Plan, State, Status, apply};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ use crate::planning::{PlanReport, plan_report};
 use crate::report::{RunReport, run_report};
 use crate::request::Lane;
 use crate::runner::{Inbox, Message, Runner, Standing};
-use crate::summary::{RunSummary, run_summary};
+use crate::summary::{RunSummary, asks_of, run_summary};
 use crate::updates::{Hub, Updates, read_event};
 use crate::{EngineOptions, Parts, Request, Source};
 
@@ -50,6 +50,17 @@ impl StoredRequest {
         let (id, limit) = self.lane.clone().unwrap_or((tenant.as_str().to_owned(), None));
         Arc::new(Lane { id: id.into(), limit })
     }
+}
+
+/// What a person says to a step that waits for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The step instance.
+    pub key: InstanceKey,
+    /// Whether it may go on; otherwise it fails.
+    pub approved: bool,
+    /// What else there is to say.
+    pub note: String,
 }
 
 /// A run that was accepted.
@@ -213,6 +224,38 @@ impl Engine {
         again: bool,
     ) -> Result<RunHandle> {
         self.take_over(tenant, run, Event::Settled { key, again }).await
+    }
+
+    /// Passes on what a person said to a step that waits for one. Answers with the run if it stood
+    /// still for it and goes on now; none if it was under way here anyway.
+    ///
+    /// # Errors
+    /// There is no such run, or no such instance waits for a person.
+    pub async fn answer(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        answer: Answer,
+    ) -> Result<Option<RunHandle>> {
+        let stored = self.record(tenant.clone(), run.clone()).await?;
+        let (state, _) = fold(&stored)?;
+        let Answer { key, approved, note } = answer;
+        if state.instance(&key).is_none_or(|instance| instance.status != Status::Asking) {
+            let asking = asks_of(&state).into_iter().map(|ask| ask.key.to_string());
+            let asking: Vec<String> = asking.collect();
+            let hint = match asking.is_empty() {
+                true => "nothing in this run waits for a person".to_owned(),
+                false => format!("these wait: {}", asking.join(", ")),
+            };
+            let message = format!("{key} of run {run} does not wait for a person");
+            return Err(Error::new(ErrorKind::Conflict, message).hint(hint));
+        }
+        let event = Event::Answered { key, approved, note };
+        if let Some(live) = self.inner.live(&run).filter(|live| live.tenant == tenant) {
+            live.inbox.send(Message::Event(event));
+            return Ok(None);
+        }
+        self.take_over(tenant, run, event).await.map(Some)
     }
 
     async fn take_over(&self, tenant: TenantId, run: RunId, event: Event) -> Result<RunHandle> {

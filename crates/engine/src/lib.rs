@@ -31,12 +31,12 @@ mod updates;
 
 pub use bench::ProgressFn;
 pub use driver::{Driver, Ended, Failure, Found, Job, Polled, Slot, StartCall, Started};
-pub use engine::{Engine, RunHandle, Submitted};
+pub use engine::{Answer, Engine, RunHandle, Submitted};
 pub use operations::{Fault, FaultHook, OperationsDriver};
 pub use options::EngineOptions;
 pub use parts::{Clock, Importer, NoImporter, Parts, Render, SystemClock};
 pub use planning::{PlanReport, PlannedStep};
 pub use report::{RunReport, StepReport, Totals};
 pub use request::{Lane, Request, Source};
-pub use summary::RunSummary;
+pub use summary::{Ask, RunSummary};
 pub use updates::{LogLine, Update, UpdateKind, Updates};

@@ -105,7 +105,7 @@ pub(crate) fn run_report(stored: &StoredRun, state: &State) -> RunReport {
         .iter()
         .filter_map(|step| match &step.work {
             Work::Call(call) => Some((step.name.as_str(), &call.task.id)),
-            Work::Pick(_) => None,
+            Work::Pick(_) | Work::Approve(_) => None,
         })
         .collect();
     let steps: Vec<StepReport> = state

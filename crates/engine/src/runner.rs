@@ -19,7 +19,10 @@ use impasto_domain::{
     TenantId, Value, Values,
 };
 use impasto_router::{RouteRequest, decide};
-use impasto_store::{Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, RunStatus, StoredEvent};
+use impasto_store::{
+    AssetEntry, AssetRole, Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, RunStatus,
+    StoredEvent,
+};
 use impasto_workflow::{Call, Command, Event, Outcome, State, Status, apply};
 use tokio::sync::mpsc;
 
@@ -123,6 +126,27 @@ impl Turn {
         let (at_ms, step, offer) = (self.batch.at_ms, key.to_string(), offer.clone());
         self.batch.ledger.push(LedgerEntry { at_ms, kind, step, attempt, offer, amount });
         self.batch.durable = true;
+    }
+}
+
+impl Turn {
+    /// Notes the files among the outputs of an instance, or among the inputs of the run.
+    fn note_assets(&mut self, run: &RunId, key: Option<&InstanceKey>, values: &Values) {
+        let role = if key.is_some() { AssetRole::Output } else { AssetRole::Input };
+        for (name, value) in values {
+            for asset in value.assets() {
+                let Ok(body) = serde_json::to_string(asset) else { continue };
+                self.batch.assets.push(AssetEntry {
+                    digest: asset.digest,
+                    body,
+                    role,
+                    run: Some(run.clone()),
+                    step: key.map(ToString::to_string).unwrap_or_default(),
+                    name: name.clone(),
+                    at_ms: self.batch.at_ms,
+                });
+            }
+        }
     }
 }
 
@@ -398,6 +422,8 @@ impl Runner {
     fn account(&mut self, event: &Event, turn: &mut Turn) {
         self.observe(event);
         match event {
+            Event::Started { input } => turn.note_assets(&self.run, None, input),
+            Event::Reused { key, output, .. } => turn.note_assets(&self.run, Some(key), output),
             Event::AttemptStarted { key, attempt, offer } => {
                 self.hub.started(turn.batch.at_ms);
                 let estimate = self.estimate(key, offer);
@@ -407,6 +433,7 @@ impl Runner {
                 let Some(offer) = self.close(key, *attempt) else { return };
                 turn.enter((key, *attempt, &offer), LedgerKind::Charge, *cost);
                 self.keep_output((key, &offer), output, turn);
+                turn.note_assets(&self.run, Some(key), output);
             }
             Event::AttemptFailed { key, attempt, cost, .. } if !cost.is_zero() => {
                 let Some(offer) = self.close(key, *attempt) else { return };

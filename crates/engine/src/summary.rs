@@ -1,8 +1,8 @@
 //! Where a run stands, in short: what somebody who waits for it wants to know.
 
-use impasto_domain::{Error, ErrorKind, Money, RunId, Values};
+use impasto_domain::{Error, ErrorKind, InstanceKey, Money, RunId, Values};
 use impasto_store::{RunRecord, RunStatus, StoredRun};
-use impasto_workflow::{Outcome, State};
+use impasto_workflow::{Instance, Outcome, State, Status};
 use serde::Serialize;
 
 use crate::live::Live;
@@ -41,6 +41,32 @@ pub struct RunSummary {
     pub logs: Vec<LogLine>,
     /// What whoever submitted it left with it.
     pub origin: String,
+    /// What a person is asked; of a run under way, not known.
+    pub asks: Vec<Ask>,
+}
+
+/// A step that waits for a person.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ask {
+    /// The step instance.
+    pub key: InstanceKey,
+    /// The question.
+    pub question: String,
+    /// What is shown with it, by name.
+    pub show: Values,
+}
+
+/// The steps that wait for a person.
+pub(crate) fn asks_of(state: &State) -> Vec<Ask> {
+    let asking = state.instances().filter(|(_, instance)| instance.status == Status::Asking);
+    let ask = |(key, instance): (&InstanceKey, &Instance)| {
+        let mut show = instance.input.as_deref().cloned().unwrap_or_default();
+        let question = show.remove("question").unwrap_or_default();
+        let question =
+            question.as_text().map_or_else(|| question.to_json().to_string(), str::to_owned);
+        Ask { key: key.clone(), question, show }
+    };
+    asking.map(ask).collect()
 }
 
 impl RunSummary {
@@ -80,6 +106,7 @@ impl RunSummary {
             progress: None,
             logs: Vec::new(),
             origin: record.run.origin.clone(),
+            asks: Vec::new(),
         }
     }
 }
@@ -99,7 +126,10 @@ pub(crate) fn run_summary(stored: &StoredRun, state: &State, logs: Vec<LogLine>)
         Some(Outcome::Succeeded { output }) => (Some(output.clone()), None),
         Some(Outcome::Failed { errors }) => (None, errors.first().map(|(_, error)| error.clone())),
         Some(Outcome::Cancelled) => (None, Some(given_up(record, started_ms))),
-        Some(Outcome::Parked { keys }) => (None, Some(in_doubt(keys.len()))),
+        Some(Outcome::Parked { keys }) => {
+            let doubts = keys.len().saturating_sub(asks_of(state).len());
+            (None, (doubts > 0).then(|| in_doubt(doubts)))
+        }
         Some(Outcome::Interrupted) | None => (None, None),
     };
     RunSummary {
@@ -110,6 +140,7 @@ pub(crate) fn run_summary(stored: &StoredRun, state: &State, logs: Vec<LogLine>)
         started_ms,
         last_seq: stored.events.last().map_or(0, |event| event.seq),
         logs,
+        asks: asks_of(state),
         ..RunSummary::of(record)
     }
 }

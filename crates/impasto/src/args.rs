@@ -82,6 +82,12 @@ Examples:
         /// The run's id, or the beginning of it
         run: String,
     },
+    /// Say yes or no to a step that waits for a person, and go on with the run
+    #[command(after_help = "\
+Examples:
+  impasto approve 6a1f look
+  impasto approve 6a1f look --reject --note \"too dark\"")]
+    Approve(ApproveCommand),
     /// Do one task without a workflow
     #[command(after_help = "\
 Examples:
@@ -170,6 +176,22 @@ pub(crate) struct PlanCommand {
 pub(crate) struct ResumeCommand {
     /// The run's id, or the beginning of it [default: the newest unfinished run]
     pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputFlags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ApproveCommand {
+    /// The run's id, or the beginning of it
+    pub(crate) run: String,
+    /// The step that waits, as `impasto show` writes it
+    pub(crate) step: String,
+    /// Say no: the step fails
+    #[arg(long)]
+    pub(crate) reject: bool,
+    /// What else there is to say; later steps can use it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) note: String,
     #[command(flatten)]
     pub(crate) output: OutputFlags,
 }

@@ -108,6 +108,7 @@ fn with_engine(global: &GlobalFlags, command: Command, screen: Screen) -> Result
             Command::Run(command) => session.run(command).await,
             Command::Plan(command) => session.plan(&command),
             Command::Resume(command) => session.resume(command).await,
+            Command::Approve(command) => session.approve(command).await,
             Command::Runs(command) => session.list(command).await,
             Command::Show { run } => session.show(&run).await,
             Command::Cancel { run } => session.cancel(&run).await,

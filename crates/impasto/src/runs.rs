@@ -7,13 +7,13 @@ use impasto_catalog::Catalog;
 use impasto_domain::{
     Error, ErrorKind, ModelId, Policy, Result, RunId, TaskId, TenantId, Tier, Type, Value, Values,
 };
-use impasto_engine::{Engine, Request, RunHandle, RunReport, Source};
+use impasto_engine::{Answer, Engine, Request, RunHandle, RunReport, Source};
 use impasto_store::{RunFilter, RunStatus};
-use impasto_workflow::{Outcome, Plan};
+use impasto_workflow::{Outcome, Plan, Status};
 
 use crate::args::{
-    GenerateCommand, OutputFlags, PlanCommand, PolicyFlags, ResumeCommand, RunCommand, RunsCommand,
-    StatusName, TierName,
+    ApproveCommand, GenerateCommand, OutputFlags, PlanCommand, PolicyFlags, ResumeCommand,
+    RunCommand, RunsCommand, StatusName, TierName,
 };
 use crate::deliver::{deliver, try_folder};
 use crate::progress::Progress;
@@ -25,6 +25,9 @@ const OUTPUT_FOLDER: &str = "out";
 
 /// How a command ended, for the shell.
 pub(crate) type Exit = u8;
+
+/// A person has to decide before it can go on.
+pub(crate) const WAITS: Exit = 3;
 /// It did what it was asked to.
 pub(crate) const FINE: Exit = 0;
 /// The run did not succeed.
@@ -130,6 +133,19 @@ impl Session {
         }
         let handle = self.engine.resume(TenantId::local(), run).await?;
         self.follow(handle, &plan, &command.output).await
+    }
+
+    /// `impasto approve`.
+    pub(crate) async fn approve(&self, command: ApproveCommand) -> Result<Exit> {
+        prepare_output(&command.output)?;
+        let run = self.find(&command.run).await?;
+        let (key, approved) = (command.step.parse()?, !command.reject);
+        let answer = Answer { key, approved, note: command.note };
+        let plan = self.engine.run_plan(TenantId::local(), run.clone()).await?;
+        match self.engine.answer(TenantId::local(), run.clone(), answer).await? {
+            Some(handle) => self.follow(handle, &plan, &command.output).await,
+            None => Err(Error::internal(format!("run {run} is under way in this process"))),
+        }
     }
 
     async fn newest_unfinished(&self) -> Result<RunId> {
@@ -281,6 +297,21 @@ impl Session {
                     report.run
                 ));
                 RUN_FAILED
+            }
+            RunStatus::Parked => {
+                let asking = report.steps.iter().filter(|step| step.status == Status::Asking);
+                for step in asking {
+                    let asked = step.input.as_ref().and_then(|input| input.get("question"));
+                    let question = asked.and_then(Value::as_text).unwrap_or_default();
+                    hint(format!(
+                        "{} asks: {question}\n`impasto show {run}` shows what it is about, \
+                         `impasto approve {run} {}` says yes, with --reject no",
+                        step.key,
+                        step.key,
+                        run = report.run
+                    ));
+                }
+                WAITS
             }
             _ => RUN_FAILED,
         }

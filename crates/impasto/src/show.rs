@@ -192,6 +192,7 @@ fn status(status: Status) -> &'static str {
         Status::Failed => "failed",
         Status::Skipped => "skipped",
         Status::Parked => "parked: an attempt is in doubt",
+        Status::Asking => "waits for a person",
     }
 }
 

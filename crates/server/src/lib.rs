@@ -1,1 +1,126 @@
 //! The server: native API, the faces that SDKs speak to, events, webhooks.
+//!
+//! A [`Server`] is put together from [`Parts`] and [`ServerOptions`]. One listener serves everything.
+//!
+//! Invariants
+//! - A run is durable before the answer that accepts it is sent.
+//! - Every read takes the caller's tenant; what is another's is not found.
+//! - Nothing here opens a connection to others: [`Fetch`] is handed in.
+
+mod app;
+mod caller;
+mod calls;
+mod delivery;
+mod faces;
+mod fetch;
+mod figures;
+mod files;
+mod front;
+mod hosts;
+pub mod keys;
+mod listen;
+mod names;
+mod options;
+mod problem;
+mod tls;
+
+pub use app::Parts;
+pub use caller::{KeyId, Scope, Scopes};
+pub use fetch::{Fetch, Fetched, NoFetch, Post};
+pub use front::Front;
+pub use options::ServerOptions;
+pub use tls::Tls;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use app::App;
+use axum::Router;
+use http::Uri;
+use impasto_domain::Result;
+use problem::Problem;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// The server.
+pub struct Server {
+    app: App,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+    stop: watch::Sender<bool>,
+}
+
+/// Asks a server to stop. A clone asks the same server.
+#[derive(Clone)]
+pub struct Handle {
+    stop: watch::Sender<bool>,
+}
+
+impl Handle {
+    /// Asks the server to take nothing new, to let go of what it does, and to end.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Server {
+    /// A server of these parts that has taken its address.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn bind(
+        parts: Parts,
+        options: ServerOptions,
+        address: SocketAddr,
+        tls: Option<Tls>,
+    ) -> Result<Self> {
+        let listener = listen::bind(address).await?;
+        let address = listener.local_addr().unwrap_or(address);
+        let (stop, _) = watch::channel(false);
+        Ok(Self { app: App::new(parts, options), listener, address, tls, stop })
+    }
+
+    /// The address that it has taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What asks it to stop.
+    pub fn handle(&self) -> Handle {
+        Handle { stop: self.stop.clone() }
+    }
+
+    /// Serves until it is asked to stop; then takes nothing new, waits for runs under way and lets go
+    /// of the rest. Answers how many runs are left for whoever starts next.
+    ///
+    /// # Errors
+    /// The certificate cannot be used, or the store cannot be read.
+    pub async fn run(self) -> Result<usize> {
+        let tls = self.tls.as_ref().map(Tls::acceptor).transpose()?;
+        let resumed = self.app.engine().resume_orphans().await?;
+        if resumed > 0 {
+            tracing::info!(resumed, "runs of a process that ended go on");
+        }
+        let front = front(self.app.clone());
+        let open = listen::serve(self.listener, tls, front, self.stop.subscribe()).await;
+        let grace = Duration::from_millis(self.app.options().drain_ms);
+        let left = self.app.engine().drain(grace).await;
+        listen::close(&open, self.app.options()).await;
+        Ok(left)
+    }
+}
+
+/// Everything that is served, without a listener: for tests and for programs that listen themselves.
+pub fn front_of(parts: Parts, options: ServerOptions) -> Front {
+    front(App::new(parts, options))
+}
+
+fn front(app: App) -> Front {
+    let router = Router::new()
+        .merge(faces::routes())
+        .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .with_state(app.clone());
+    Front::new(app, router)
+}

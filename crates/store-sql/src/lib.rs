@@ -18,10 +18,12 @@
 //! ```
 
 mod blobs;
+mod desk;
 mod error;
 mod owner;
 mod runs;
 mod schema;
+mod telling;
 mod writer;
 
 pub use blobs::FolderBlobs;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::error::{self, database};
 use crate::owner::Owner;
 use crate::schema::{connect, migrate};
+use crate::telling;
 use crate::writer::{Later, Writer};
 
 /// The name of the database in its folder.
@@ -53,9 +54,21 @@ impl SqliteRuns {
         Ok(Self { writer: Writer::start(connection)?, reader, owner })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         read(&reader).map_err(|error| database(&error))
+    }
+
+    /// Does `act` in a transaction of the thread that writes.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        durable: bool,
+        act: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> + Send + '_ {
+        self.writer.write(durable, act)
     }
 
     /// A lease whose drop gives the run back.
@@ -297,6 +310,7 @@ fn write(connection: &Connection, batch: &Batch, tenant: &str) -> rusqlite::Resu
             output.body
         ])?;
     }
+    telling::write(connection, batch, tenant)?;
     if let Some(status) = batch.status {
         let sql = "UPDATE runs SET status = ?2, updated_ms = ?3, \
                    owner = CASE WHEN ?4 THEN owner ELSE NULL END WHERE id = ?1";
@@ -537,6 +551,16 @@ mod tests {
                 as Arc<dyn RunStore>
         };
         impasto_store::conformance::runs(&open).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_desk_in_sqlite_conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            Arc::new(SqliteRuns::open(folder.path(), &SqliteOptions::default()).unwrap())
+                as Arc<dyn impasto_store::Store>
+        };
+        impasto_store::conformance::desk(&open).await.unwrap();
     }
 
     #[test]

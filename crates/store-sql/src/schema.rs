@@ -88,6 +88,87 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (tenant, key)
     ) STRICT, WITHOUT ROWID;
     ",
+    "
+    CREATE TABLE keys (
+        id TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        revoked_ms INTEGER,
+        last_used_ms INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE workflows (
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        PRIMARY KEY (tenant, name, version)
+    ) STRICT, WITHOUT ROWID;
+    -- One row for each way in which a tenant knows a file; the first of them numbers the file.
+    CREATE TABLE assets (
+        number INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        body TEXT NOT NULL,
+        role TEXT NOT NULL,
+        run TEXT NOT NULL,
+        step TEXT NOT NULL,
+        name TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        first INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX assets_once ON assets (tenant, digest, role, run, step, name);
+    CREATE INDEX assets_newest ON assets (tenant, number) WHERE first = 1;
+    CREATE TABLE uploads (
+        tenant TEXT NOT NULL,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX uploads_expiry ON uploads (expires_ms);
+    CREATE TABLE upload_parts (
+        tenant TEXT NOT NULL,
+        upload TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        PRIMARY KEY (tenant, upload, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE endpoints (
+        tenant TEXT NOT NULL,
+        id TEXT NOT NULL,
+        url TEXT NOT NULL,
+        topics TEXT NOT NULL,
+        secret TEXT NOT NULL,
+        old_secret TEXT,
+        old_until_ms INTEGER,
+        enabled INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL,
+        PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE deliveries (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        tenant TEXT NOT NULL,
+        run TEXT NOT NULL,
+        endpoint TEXT,
+        topic TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        due_ms INTEGER NOT NULL,
+        last_status INTEGER NOT NULL,
+        last_error TEXT NOT NULL,
+        created_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX deliveries_due ON deliveries (due_ms) WHERE state = 'pending';
+    CREATE INDEX deliveries_newest ON deliveries (tenant, number);
+    CREATE INDEX deliveries_of_run ON deliveries (run);
+    CREATE INDEX ledger_time ON ledger (at_ms);
+    ",
 ];
 
 /// How long a connection waits for another process, in milliseconds.

@@ -11,6 +11,8 @@ use crate::{
     NewRun, OutputEntry, RETRY_WINDOW_MS, RunFilter, RunStatus, RunStore, StoredEvent,
 };
 
+pub use crate::conformance_desk::{OpenDesk, desk};
+
 /// Opens the same store once more, as another process would.
 pub type Open<'a> = &'a (dyn Fn() -> Arc<dyn RunStore> + Sync);
 
@@ -49,19 +51,19 @@ pub fn blobs(store: &dyn BlobStore) -> Result<()> {
     ensure(kind(error.as_ref()) == Some(ErrorKind::NotFound), "what was never put is not found")
 }
 
-fn ensure(holds: bool, rule: &str) -> Result<()> {
+pub(crate) fn ensure(holds: bool, rule: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::internal(format!("the store breaks a rule: {rule}"))) }
 }
 
-fn kind(error: Option<&Error>) -> Option<ErrorKind> {
+pub(crate) fn kind(error: Option<&Error>) -> Option<ErrorKind> {
     error.map(|error| error.kind)
 }
 
-fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     TenantId::new("conformance")
 }
 
-fn new_run(id: &str) -> NewRun {
+pub(crate) fn new_run(id: &str) -> NewRun {
     NewRun {
         id: RunId::new(format!("conformance-{id}")),
         tenant: tenant(),
@@ -80,7 +82,7 @@ fn new_run(id: &str) -> NewRun {
 }
 
 /// Creates a run that nobody asked for before.
-async fn create(store: &dyn RunStore, run: NewRun) -> Result<Lease> {
+pub(crate) async fn create(store: &dyn RunStore, run: NewRun) -> Result<Lease> {
     let lease = store.create(run).await?.lease();
     lease.ok_or_else(|| Error::internal("the store knows a run that was never asked for"))
 }

@@ -21,11 +21,20 @@
 mod blob;
 mod claim;
 pub mod conformance;
+mod conformance_desk;
+mod desk;
 mod memory;
+mod memory_desk;
 mod run;
 
 pub use blob::{BlobStore, MemoryBlobs};
 pub use claim::{Claim, ClaimKind, Created, DeliveryState, RETRY_WINDOW_MS};
+pub use desk::{
+    AssetEntry, AssetRecord, AssetRole, AssetStore, DeliveryFilter, DeliveryRecord, EndpointRecord,
+    KeyKind, KeyLimits, KeyRecord, KeyStore, STARTED, Store, TellState, Told, UploadPart,
+    UploadRecord, UploadStore, UsageLine, UsageStore, WebhookStore, WorkflowRecord, WorkflowStore,
+    topic_of,
+};
 pub use memory::{MemoryRuns, other_body};
 pub use run::{
     Batch, BoxFuture, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, Receipt, Recovery,

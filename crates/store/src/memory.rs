@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use impasto_domain::{Digest, Error, ErrorKind, Result, RunId, TenantId};
 
+use crate::memory_desk::Desk;
 use crate::{
     Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, NewRun,
     RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus, RunStore, StoredEvent,
@@ -19,7 +20,8 @@ pub struct MemoryRuns {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
+    pub(crate) desk: Desk,
     runs: BTreeMap<RunId, Kept>,
     order: Vec<RunId>,
     outputs: HashMap<(TenantId, Digest), String>,
@@ -37,6 +39,17 @@ struct Claimed {
 }
 
 impl Shared {
+    /// The ledgers of a tenant's runs.
+    pub(crate) fn runs_of(&self, tenant: &TenantId) -> impl Iterator<Item = &Vec<LedgerEntry>> {
+        let own = self.runs.values().filter(move |kept| kept.record.run.tenant == *tenant);
+        own.map(|kept| &kept.ledger)
+    }
+
+    /// Every entry of a tenant's ledgers.
+    pub(crate) fn ledger_of(&self, tenant: &TenantId) -> impl Iterator<Item = &LedgerEntry> {
+        self.runs_of(tenant).flatten()
+    }
+
     /// The run that a wish became before.
     fn claimed(&mut self, run: &NewRun, claim: &Claim, owner: &Arc<()>) -> Result<Option<RunId>> {
         let key = (run.tenant.clone(), claim.key.clone());
@@ -97,7 +110,7 @@ impl MemoryRuns {
         Self { shared: Arc::clone(&self.shared), alive: Arc::new(()) }
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -155,6 +168,10 @@ impl MemoryRuns {
                 return Err(Error::new(ErrorKind::Conflict, message));
             }
         }
+        let tenant = kept.record.run.tenant.clone();
+        let has_webhook = kept.record.run.webhook.is_some();
+        crate::memory_desk::take(&mut shared, &tenant, &batch, has_webhook);
+        let kept = shared.runs.get_mut(&batch.run).ok_or_else(|| not_found(&batch.run))?;
         kept.events.extend(batch.events);
         kept.ledger.extend(batch.ledger);
         if let Some(status) = batch.status {
@@ -165,7 +182,6 @@ impl MemoryRuns {
             }
         }
         let receipt = Receipt { cancel_requested: kept.record.cancel_requested };
-        let tenant = kept.record.run.tenant.clone();
         for output in batch.outputs {
             shared.outputs.insert((tenant.clone(), output.key), output.body);
         }
@@ -322,6 +338,13 @@ mod tests {
         let first = MemoryRuns::default();
         let open = || Arc::new(first.another_owner()) as Arc<dyn RunStore>;
         crate::conformance::runs(&open).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_desk_in_memory_conforms() {
+        let first = MemoryRuns::default();
+        let open = || Arc::new(first.another_owner()) as Arc<dyn crate::Store>;
+        crate::conformance::desk(&open).await.unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use impasto_domain::{Digest, Money, OfferId, Result, RunId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Claim, Created, DeliveryState};
+use crate::{AssetEntry, Claim, Created, DeliveryState};
 
 /// A future behind a pointer, so that the ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -202,6 +202,8 @@ pub struct Batch {
     pub ledger: Vec<LedgerEntry>,
     /// Outputs that can be used again.
     pub outputs: Vec<OutputEntry>,
+    /// Files that were read or made.
+    pub assets: Vec<AssetEntry>,
     /// The new status, if it changes. Anything but running gives the lease back.
     pub status: Option<RunStatus>,
     /// When, in milliseconds since 1970.
@@ -219,6 +221,7 @@ impl Batch {
             events: Vec::new(),
             ledger: Vec::new(),
             outputs: Vec::new(),
+            assets: Vec::new(),
             status: None,
             at_ms,
             durable: false,

@@ -4,7 +4,7 @@
 //! of a provider go on to the next offer at once; wrong input fails at once. An attempt of which
 //! nobody knows is handled as the policy says, and never tried again unasked if it costs money.
 
-use impasto_domain::{Error, ErrorKind, InDoubt, InstanceKey, Money, OfferId};
+use impasto_domain::{Error, ErrorKind, InDoubt, InstanceKey, Money, OfferId, Value, Values};
 
 use crate::machine::{Slot, State, Stop};
 use crate::{Attempt, AttemptResult, Event, Instance, Retry, Status};
@@ -22,7 +22,8 @@ impl Event {
             | Self::AttemptLost { key, .. }
             | Self::AttemptVoid { key, .. }
             | Self::TimerFired { key, .. }
-            | Self::Settled { key, .. } => Some(key),
+            | Self::Settled { key, .. }
+            | Self::Answered { key, .. } => Some(key),
             Self::Started { .. } | Self::Interrupted | Self::CancelRequested | Self::Resumed => {
                 None
             }
@@ -169,6 +170,24 @@ impl State {
             self.fail(slot, lost_error());
         }
     }
+
+    /// A person looked and answered.
+    pub(crate) fn answered(&mut self, slot: Slot, approved: bool, note: &str) {
+        if !approved {
+            return self.fail(slot, rejected(note));
+        }
+        let output = Values::from([
+            ("approved".to_owned(), Value::Boolean(true)),
+            ("note".to_owned(), Value::from(note)),
+        ]);
+        self.complete(slot, output, Status::Done { reused: false });
+    }
+}
+
+fn rejected(note: &str) -> Error {
+    let said = if note.is_empty() { String::new() } else { format!(": {note}") };
+    Error::new(ErrorKind::Cancelled, format!("a person said no{said}"))
+        .hint("change what it is made of and run it again, or resume the run to be asked again")
 }
 
 fn lost_error() -> Error {

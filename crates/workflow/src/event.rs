@@ -109,6 +109,15 @@ pub enum Event {
         /// Whether to make another attempt; otherwise the instance fails.
         again: bool,
     },
+    /// A person answered a step that waits for one.
+    Answered {
+        /// The instance that waits.
+        key: InstanceKey,
+        /// Whether it may go on; otherwise the instance fails.
+        approved: bool,
+        /// What the person said to it.
+        note: String,
+    },
     /// The run is to stop for now.
     Interrupted,
     /// The run is to stop for good.
@@ -187,9 +196,10 @@ pub enum Outcome {
         /// Every instance that failed, and why.
         errors: Vec<(InstanceKey, Error)>,
     },
-    /// Nothing more can be done until a person decides about attempts in doubt.
+    /// Nothing more can be done until a person decides: about attempts in doubt, or about what a step
+    /// shows.
     Parked {
-        /// The instances in doubt.
+        /// The instances that wait for it.
         keys: Vec<InstanceKey>,
     },
     /// It was stopped for now; it can be resumed.

@@ -36,6 +36,8 @@ pub enum Status {
     Skipped,
     /// An attempt is in doubt and a person has to decide.
     Parked,
+    /// It waits until a person has looked at what it shows, which is its input.
+    Asking,
 }
 
 impl Status {

@@ -175,7 +175,7 @@ fn instances(
             kept.dedup_by(|a, b| a.0 == b.0);
             kept
         }
-        (None, Work::Call(_)) => root.to_vec(),
+        (None, Work::Call(_) | Work::Approve(_)) => root.to_vec(),
     };
     let varied = step.vary.iter().fold(base, |base, (name, values)| {
         base.into_iter()

@@ -20,5 +20,5 @@ pub use event::{Call, Command, Event, Outcome};
 pub use instance::{Attempt, AttemptResult, Instance, Status};
 pub use machine::{State, apply};
 pub use plan::{
-    DEFAULT_TIMEOUT_MS, Each, Output, Pick, Plan, PlannedCall, Retry, Step, TaskCall, Work,
+    Approve, DEFAULT_TIMEOUT_MS, Each, Output, Pick, Plan, PlannedCall, Retry, Step, TaskCall, Work,
 };

@@ -81,7 +81,7 @@ impl Counts {
             Status::Running { .. } => Some(&mut self.running),
             Status::Deciding | Status::Ready | Status::BackingOff { .. } => Some(&mut self.active),
             Status::Failed => Some(&mut self.failed),
-            Status::Parked => Some(&mut self.parked),
+            Status::Parked | Status::Asking => Some(&mut self.parked),
             Status::Waiting | Status::Done { .. } | Status::Skipped => None,
         }
     }
@@ -327,6 +327,17 @@ impl State {
                     None => self.complete(slot, Values::new(), Status::Skipped),
                 }
             }
+            NodeWork::Approve { question, show } => {
+                let mut shown = Values::new();
+                for (name, template) in show {
+                    shown.insert(name.clone(), evaluate(template, &format!("`{name}`"))?);
+                }
+                shown.insert(QUESTION.to_owned(), evaluate(question, "`approve`")?);
+                if let Some(instance) = self.at_mut(slot) {
+                    instance.input = Some(Arc::new(shown));
+                }
+                self.set(slot, Status::Asking);
+            }
             NodeWork::Call { input, .. } => {
                 let mut given = Values::new();
                 for (name, template) in input {
@@ -383,7 +394,8 @@ impl State {
     }
 
     fn stuck(&self) -> Outcome {
-        let parked = self.instances().filter(|(_, i)| i.status == Status::Parked);
+        let parked =
+            self.instances().filter(|(_, i)| matches!(i.status, Status::Parked | Status::Asking));
         let keys: Vec<InstanceKey> = parked.map(|(key, _)| key.clone()).collect();
         if keys.is_empty() {
             let key = InstanceKey::new(self.plan.name.clone(), []);
@@ -500,10 +512,16 @@ impl State {
                 self.set(slot, Status::Ready);
             }
             (Event::Settled { again, .. }, Status::Parked) => self.settled(slot, *again),
+            (Event::Answered { approved, note, .. }, Status::Asking) => {
+                self.answered(slot, *approved, note);
+            }
             _ => self.attempt_event(slot, event, status),
         }
     }
 }
+
+/// The name under which the question is among what an instance shows.
+pub(crate) const QUESTION: &str = "question";
 
 /// Folds `event` into `state` and answers with what is to be done now.
 pub fn apply(state: &mut State, event: &Event) -> Vec<Command> {
@@ -530,7 +548,7 @@ pub fn apply(state: &mut State, event: &Event) -> Vec<Command> {
 
 fn apply_to_instance(state: &mut State, event: &Event) -> Vec<Command> {
     let parked = matches!(state.data.outcome, Some(Outcome::Parked { .. }));
-    let reopens = parked && matches!(event, Event::Settled { .. });
+    let reopens = parked && matches!(event, Event::Settled { .. } | Event::Answered { .. });
     let Some(slot) = event.key().and_then(|key| state.slot(key)) else { return Vec::new() };
     if state.data.outcome.is_some() && !reopens {
         return Vec::new();

@@ -59,7 +59,22 @@ pub enum Work {
     Call(Box<TaskCall>),
     /// It keeps the best of the last axis of another step.
     Pick(Pick),
+    /// It waits until a person has looked.
+    Approve(Approve),
 }
+
+/// What a person is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approve {
+    /// The question; it may hold expressions.
+    pub question: Value,
+    /// What is shown with it, by name; texts in it may be expressions.
+    pub show: Values,
+}
+
+/// The outputs of a step that waits for a person.
+pub(crate) const APPROVE_OUTPUTS: [(&str, Type); 2] =
+    [("approved", Type::Boolean), ("note", Type::Text)];
 
 /// How a step calls a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

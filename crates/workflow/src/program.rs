@@ -44,6 +44,7 @@ pub(crate) struct Node {
 pub(crate) enum NodeWork {
     Call { input: Vec<(String, Template)>, policy: Policy },
     Pick { of: usize, by: Template, keep: usize },
+    Approve { question: Template, show: Vec<(String, Template)> },
 }
 
 /// A step's instances wait for a group of another step.
@@ -142,7 +143,7 @@ impl Program {
                 let (axes, _) = split_last(&self.known(&pick.of)?.1.axes)?;
                 axes
             }
-            (None, Work::Call(_)) => Vec::new(),
+            (None, Work::Call(_) | Work::Approve(_)) => Vec::new(),
         };
         if !step.vary.is_empty() {
             axes.push(self.add_vary(number, &step.vary)?);
@@ -161,6 +162,17 @@ impl Program {
                     input.push((name.clone(), template));
                 }
                 NodeWork::Call { input, policy: merged(&call.policy, policy) }
+            }
+            Work::Approve(approve) => {
+                let question = compile(&approve.question)?;
+                self.need(&question, &axes, axes.len(), &mut needs)?;
+                let mut show = Vec::new();
+                for (name, value) in &approve.show {
+                    let template = compile(value).map_err(|p| format!("`{name}`: {p}"))?;
+                    self.need(&template, &axes, axes.len(), &mut needs)?;
+                    show.push((name.clone(), template));
+                }
+                NodeWork::Approve { question, show }
             }
             Work::Pick(pick) => {
                 let (of, node) = self.known(&pick.of)?;

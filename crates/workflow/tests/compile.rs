@@ -103,7 +103,16 @@ fn graphs_that_cannot_run() {
         "steps:\n  a:\n    vary: { seed: [] }\n    task: text-to-image\n    input: { prompt: a mug }\n",
         &["8:19 at least one value"],
     );
-    check("steps:\n  a: { approve: me }\n", &["7:8 not supported yet"]);
+    check("steps:\n  a: { workflow: me }\n", &["7:8 not supported yet"]);
+    check(
+        "steps:\n  a: { approve: Fine?, task: text-to-image, input: { prompt: a mug } }\n",
+        &["7:8 only one of them"],
+    );
+    check("steps:\n  a: { approve: Fine?, retry: { attempts: 2 } }\n", &["7:24 has no `retry`"]);
+    check(
+        "steps:\n  a: { approve: Fine? }\n  b: { approve: \"{{ steps.a.said }}\" }\n",
+        &["8:29 no output `said`"],
+    );
 }
 
 #[test]

@@ -187,3 +187,78 @@ proptest! {
         prop_assert!(state.outcome().is_none());
     }
 }
+
+const ASKING: &str = r#"
+workflow: w
+version: 1
+steps:
+  draft:
+    task: text-to-image
+    input: { prompt: a mug }
+  look:
+    approve: "Is {{ steps.draft.seed }} the one?"
+    show: { picture: "{{ steps.draft.images[0] }}" }
+  large:
+    when: "{{ steps.look.approved }}"
+    task: upscale-image
+    input: { image: "{{ steps.draft.images[0] }}" }
+outputs:
+  note: "{{ steps.look.note }}"
+"#;
+
+fn asset() -> AssetRef {
+    let (digest, facts) = (Digest::of(b"a picture"), MediaFacts::default());
+    AssetRef { digest, media_type: "image/png".into(), facts }
+}
+
+/// Carries a run on until nothing is to be done.
+fn carry_on(state: &mut State, mut commands: Vec<Command>) -> Outcome {
+    while let Some(command) = commands.pop() {
+        let event = match command {
+            Command::Finish(outcome) => return outcome,
+            Command::Decide { key, .. } => Event::Decided { key, decision: decision(false) },
+            Command::Attempt { key, attempt, candidate, .. } => {
+                let offer = candidate.offer;
+                let started = Event::AttemptStarted { key: key.clone(), attempt, offer };
+                commands.extend(apply(state, &started));
+                let images = Value::List(vec![Value::from(asset())]);
+                let output = Values::from([
+                    ("images".to_owned(), images),
+                    ("image".to_owned(), Value::from(asset())),
+                    ("seed".to_owned(), Value::Integer(7)),
+                ]);
+                Event::AttemptDone { key, attempt, output, cost: Money::ZERO, time_ms: 1 }
+            }
+            _ => continue,
+        };
+        commands.extend(apply(state, &event));
+    }
+    state.outcome().cloned().unwrap()
+}
+
+#[test]
+fn a_run_waits_for_a_person_and_goes_on() {
+    let plan = Plan::compile(ASKING, &Catalog::embedded().unwrap().tasks).unwrap().0;
+    let mut state = State::new(Arc::new(plan), 1);
+    let commands = apply(&mut state, &Event::Started { input: Values::new() });
+    let key = InstanceKey::new("look", []);
+    let parked = Outcome::Parked { keys: vec![key.clone()] };
+    assert_eq!(carry_on(&mut state, commands), parked);
+    let shown = state.instance(&key).unwrap().input.clone().unwrap();
+    assert_eq!(shown["question"].as_text(), Some("Is 7 the one?"));
+    assert_eq!(shown["picture"].as_asset(), Some(&asset()));
+    let resumed = apply(&mut state, &Event::Resumed);
+    assert_eq!(carry_on(&mut state, resumed), parked, "it is asked again, nothing else is done");
+    let mut other = state.clone();
+    let answer = |approved, note: &str| {
+        let (key, note) = (key.clone(), note.to_owned());
+        Event::Answered { key, approved, note }
+    };
+    let commands = apply(&mut state, &answer(true, "well done"));
+    let output = Values::from([("note".to_owned(), Value::from("well done"))]);
+    assert_eq!(carry_on(&mut state, commands), Outcome::Succeeded { output });
+    assert!(apply(&mut state, &answer(false, "late")).is_empty(), "it is answered once");
+    let commands = apply(&mut other, &answer(false, "too dark"));
+    let Outcome::Failed { errors } = carry_on(&mut other, commands) else { unreachable!() };
+    assert!(errors[0].1.message.contains("too dark"), "{errors:?}");
+}

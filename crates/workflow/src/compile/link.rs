@@ -6,7 +6,7 @@ use impasto_domain::{Diagnostic, Span};
 
 use super::{Compiler, Draft, Linked, Part};
 use crate::choose::PICK_OUTPUTS;
-use crate::plan::Work;
+use crate::plan::{APPROVE_OUTPUTS, Work};
 use crate::reference::{Reference, Root};
 use crate::source::Node;
 use crate::suggest;
@@ -59,6 +59,10 @@ fn names_of(linked: &Linked) -> Names {
                 Some(Work::Pick(pick)) => {
                     outputs.extend(PICK_OUTPUTS.map(str::to_owned));
                     next = Some(pick.of.as_str());
+                }
+                Some(Work::Approve(_)) => {
+                    outputs.extend(APPROVE_OUTPUTS.map(|(name, _)| name.to_owned()));
+                    break;
                 }
                 None => break,
             }

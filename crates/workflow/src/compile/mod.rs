@@ -34,6 +34,7 @@ pub(crate) struct Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Input(String),
+    Show,
     Each,
     Vary,
     When,

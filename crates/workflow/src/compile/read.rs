@@ -6,7 +6,7 @@ use impasto_domain::{
 
 use super::{Compiler, Draft, Linked, Part};
 use crate::DEFAULT_TIMEOUT_MS;
-use crate::plan::{Each, Output, Pick, Plan, Retry, Step, TaskCall, Work};
+use crate::plan::{Approve, Each, Output, Pick, Plan, Retry, Step, TaskCall, Work};
 use crate::source::{Data, Entry, Node};
 use crate::suggest;
 
@@ -14,7 +14,7 @@ const TOP_KEYS: &[&str] =
     &["workflow", "version", "description", "inputs", "steps", "outputs", "policy"];
 const STEP_KEYS: &[&str] = &[
     "task", "input", "each", "vary", "when", "pick", "by", "keep", "model", "policy", "retry",
-    "fallback", "timeout", "cache",
+    "fallback", "timeout", "cache", "approve", "show",
 ];
 const INPUT_KEYS: &[&str] =
     &["type", "description", "required", "default", "min", "max", "max_chars", "values", "unit"];
@@ -31,8 +31,7 @@ const POLICY_KEYS: &[&str] = &[
     "in_doubt",
 ];
 /// Keys of workflows to come, and what they will be.
-const LATER_KEYS: &[(&str, &str)] =
-    &[("approve", "waiting for a person"), ("workflow", "a workflow in a workflow")];
+const LATER_KEYS: &[(&str, &str)] = &[("workflow", "a workflow in a workflow")];
 /// The longest that one attempt may be allowed, in seconds.
 const MAX_TIMEOUT_S: f64 = 86_400.0;
 
@@ -209,7 +208,7 @@ impl Compiler<'_> {
         self.check_name(&entry.key, entry.key_span, "the name of a step");
         let node = &entry.value;
         let Some(entries) = node.entries() else {
-            return self.wrong(node, "a map with a `task` or a `pick`");
+            return self.wrong(node, "a map with a `task`, a `pick` or an `approve`");
         };
         if let Some((key, what)) = LATER_KEYS.iter().find(|(key, _)| node.get(key).is_some()) {
             let span = node.get(key).map_or(node.span, |entry| entry.key_span);
@@ -219,19 +218,24 @@ impl Compiler<'_> {
         self.known_keys(entries, STEP_KEYS, "a step");
         let mut values = Vec::new();
         let mut over = None;
+        let works = ["task", "pick", "approve"].map(|key| node.get(key));
+        if let [_, second] = works.iter().flatten().collect::<Vec<_>>()[..] {
+            let message = "a step has a `task`, a `pick` or an `approve`, and only one of them";
+            self.problem(Diagnostic::error(second.key_span, message));
+            return None;
+        }
         let work = match (node.get("task"), node.get("pick")) {
             (Some(task), None) => Work::Call(Box::new(self.call(node, task, &mut values)?)),
             (None, Some(pick)) => self.pick(node, pick, &mut values, &mut over)?,
-            (Some(_), Some(pick)) => {
-                let message = "a step has a `task` or a `pick`, not both";
-                self.problem(Diagnostic::error(pick.key_span, message));
-                return None;
-            }
-            (None, None) => {
+            _ if node.get("approve").is_some() => self.approve(node, &mut values)?,
+            _ => {
                 let hint = "name a task: `impasto tasks` lists them";
                 self.problem(
-                    Diagnostic::error(entry.key_span, "a step needs a `task` or a `pick`")
-                        .hint(hint),
+                    Diagnostic::error(
+                        entry.key_span,
+                        "a step needs a `task`, a `pick` or an `approve`",
+                    )
+                    .hint(hint),
                 );
                 return None;
             }
@@ -304,6 +308,27 @@ impl Compiler<'_> {
             }
         }
         Some(Work::Pick(Pick { of, by: text, keep }))
+    }
+
+    /// A step that waits for a person.
+    fn approve(&mut self, node: &Node, values: &mut Vec<(Part, Node)>) -> Option<Work> {
+        let question = &node.get("approve")?.value;
+        self.text(question)?;
+        values.push((Part::Show, question.clone()));
+        let mut show = Values::new();
+        for entry in self.map(node, "show") {
+            values.push((Part::Show, entry.value.clone()));
+            show.insert(entry.key.clone(), entry.value.value());
+        }
+        for key in
+            ["input", "by", "keep", "model", "policy", "retry", "fallback", "timeout", "cache"]
+        {
+            if let Some(entry) = node.get(key) {
+                let message = format!("a step that waits for a person has no `{key}`");
+                self.problem(Diagnostic::error(entry.key_span, message));
+            }
+        }
+        Some(Work::Approve(Approve { question: question.value(), show }))
     }
 
     fn call(

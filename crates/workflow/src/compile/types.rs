@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use impasto_domain::{Diagnostic, Field, Span, Type, Value};
 
 use super::{Compiler, Draft, Linked, Part};
-use crate::plan::{Each, Work};
+use crate::plan::{APPROVE_OUTPUTS, Each, Work};
 use crate::program::shared;
 use crate::reference::{Access, Reference, Root};
 use crate::source::{Data, Node};
@@ -99,7 +99,7 @@ impl Scene<'_> {
                 }
                 axes
             }
-            (None, Work::Call(_)) => Vec::new(),
+            (None, Work::Call(_) | Work::Approve(_)) => Vec::new(),
         };
         if !draft.step.vary.is_empty() {
             let names = draft.step.vary.iter().map(|(name, _)| name.clone()).collect();
@@ -110,6 +110,9 @@ impl Scene<'_> {
                 call.task.output.iter().map(|f| (f.name.clone(), f.ty.clone())).collect()
             }
             Work::Pick(pick) => self.picked(&pick.of, pick.keep),
+            Work::Approve(_) => {
+                APPROVE_OUTPUTS.into_iter().map(|(name, ty)| (name.to_owned(), ty)).collect()
+            }
         };
         Some(Known { axes, outputs })
     }

@@ -1,0 +1,213 @@
+//! What every handler needs: the engine, the stores, the options. A clone is the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use impasto_catalog::Catalog;
+use impasto_domain::{AssetRef, Digest, Error, ErrorKind, Result, TenantId};
+use impasto_engine::{Clock, Engine};
+use impasto_store::{AssetEntry, AssetRole, BlobStore, Store};
+use impasto_workflow::Plan;
+use tokio::sync::Semaphore;
+
+use crate::ServerOptions;
+use crate::caller::Caller;
+use crate::calls::to_text;
+use crate::fetch::Fetch;
+use crate::figures::Figures;
+use crate::keys::{Keyring, Memory};
+
+/// What a server is put together from.
+#[derive(Clone)]
+pub struct Parts {
+    /// Runs everything.
+    pub engine: Engine,
+    /// Where everything is kept but bytes; the same as the engine's.
+    pub store: Arc<dyn Store>,
+    /// Where files are kept; the same as the engine's.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Reaches others.
+    pub fetch: Arc<dyn Fetch>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// By which the addresses of files are signed. Whoever has it can read every file.
+    pub secret: [u8; 32],
+}
+
+/// What every handler needs.
+#[derive(Clone)]
+pub(crate) struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    options: ServerOptions,
+    intakes: Semaphore,
+    figures: Figures,
+    keyring: Keyring,
+    shelf: Mutex<Shelf>,
+}
+
+/// What is remembered of files.
+#[derive(Default)]
+struct Shelf {
+    taken_in: HashMap<Digest, AssetRef>,
+    renders: HashMap<Digest, AssetRef>,
+    plans: HashMap<Digest, Arc<Plan>>,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts, options: ServerOptions) -> Self {
+        let intakes = Semaphore::new(options.intakes_at_once.max(1));
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                options,
+                intakes,
+                figures: Figures::default(),
+                keyring: Keyring::default(),
+                shelf: Mutex::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.parts.engine
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.engine().catalog()
+    }
+
+    pub(crate) fn options(&self) -> &ServerOptions {
+        &self.inner.options
+    }
+
+    pub(crate) fn blobs(&self) -> &Arc<dyn BlobStore> {
+        &self.inner.parts.blobs
+    }
+
+    pub(crate) fn fetch(&self) -> &dyn Fetch {
+        &*self.inner.parts.fetch
+    }
+
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.inner.parts.secret
+    }
+
+    pub(crate) fn intakes(&self) -> &Semaphore {
+        &self.inner.intakes
+    }
+
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.inner.figures
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.inner.parts.clock.now_ms()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.parts.store
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
+    }
+
+    /// Whether everybody is answered, because no key was ever made.
+    pub(crate) async fn is_open(&self) -> Result<bool> {
+        self.keyring().is_open(self.store(), self.now_ms(), self.options().key_age_ms).await
+    }
+
+    /// Who it is that has this secret.
+    pub(crate) async fn caller(&self, secret: Option<&str>) -> Result<Caller> {
+        if self.is_open().await? {
+            return Ok(Caller::local());
+        }
+        let secret = secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
+            Error::new(ErrorKind::Unauthorized, "this call needs a key")
+                .hint("send it as `Authorization: Bearer imp_…`; `impasto keys create` makes one")
+        })?;
+        let options = self.options();
+        let memory = Memory { age_ms: options.key_age_ms, keys: options.known_keys };
+        self.keyring().caller(self.store(), secret, self.now_ms(), memory).await
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.inner.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that a file is this tenant's, by the name that was given with it.
+    pub(crate) async fn remember(
+        &self,
+        tenant: &TenantId,
+        asset: &AssetRef,
+        name: &str,
+    ) -> Result<()> {
+        let entry = AssetEntry {
+            digest: asset.digest,
+            body: to_text(asset)?,
+            role: AssetRole::Upload,
+            run: None,
+            step: String::new(),
+            name: name.to_owned(),
+            at_ms: self.now_ms(),
+        };
+        self.store().record_assets(tenant.clone(), vec![entry]).await
+    }
+
+    /// The file of this tenant with that digest.
+    pub(crate) async fn asset(&self, tenant: &TenantId, digest: Digest) -> Result<AssetRef> {
+        let found = self.store().asset(tenant.clone(), digest).await?;
+        let found = found.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("there is no file {}", digest.short()))
+                .hint("upload it first")
+        })?;
+        asset_of(&found.first.body)
+    }
+
+    /// What a file with these bytes became when it was taken in before.
+    pub(crate) fn taken_in(&self, original: &Digest) -> Option<AssetRef> {
+        self.shelf().taken_in.get(original).cloned()
+    }
+
+    pub(crate) fn note_taken_in(&self, original: Digest, asset: &AssetRef) {
+        let most = self.inner.options.known_renders;
+        note(&mut self.shelf().taken_in, most, original, asset);
+    }
+
+    /// The plan that a text became before.
+    pub(crate) fn known_plan(&self, text: &Digest) -> Option<Arc<Plan>> {
+        self.shelf().plans.get(text).cloned()
+    }
+
+    pub(crate) fn note_plan(&self, text: Digest, plan: &Arc<Plan>) {
+        note(&mut self.shelf().plans, self.inner.options.known_plans, text, plan);
+    }
+
+    /// The video that was made of a description before.
+    pub(crate) fn rendered(&self, described: &Digest) -> Option<AssetRef> {
+        self.shelf().renders.get(described).cloned()
+    }
+
+    pub(crate) fn note_rendered(&self, described: Digest, asset: &AssetRef) {
+        let most = self.inner.options.known_renders;
+        note(&mut self.shelf().renders, most, described, asset);
+    }
+}
+
+/// Notes what something became. When too much is known, everything is forgotten: it can be found again.
+fn note<T: Clone>(known: &mut HashMap<Digest, T>, most: usize, of: Digest, became: &T) {
+    if known.len() >= most.max(1) {
+        known.clear();
+    }
+    known.insert(of, became.clone());
+}
+
+/// What is kept of a file.
+pub(crate) fn asset_of(body: &str) -> Result<AssetRef> {
+    serde_json::from_str(body)
+        .map_err(|error| Error::internal(format!("what is kept of a file cannot be read: {error}")))
+}

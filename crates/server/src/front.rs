@@ -1,0 +1,208 @@
+//! What every request goes through before and after its handler: a place, an id, the host's face,
+//! a time for its body, headers that keep browsers careful.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use impasto_domain::{Error, ErrorKind};
+use tokio::sync::Semaphore;
+use tokio::time::Sleep;
+use tower::ServiceExt;
+
+use crate::ServerOptions;
+use crate::app::App;
+use crate::hosts;
+use crate::problem::Problem;
+
+/// The header that carries the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id of a request that is taken over from the client.
+const REQUEST_ID_MAX: usize = 128;
+
+/// The id of a request, as an extension of it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) HeaderValue);
+
+/// Answers requests.
+#[derive(Clone)]
+pub struct Front {
+    app: App,
+    router: Router,
+    calls: Arc<Semaphore>,
+}
+
+impl Front {
+    pub(crate) fn new(app: App, router: Router) -> Self {
+        let calls = Arc::new(Semaphore::new(app.options().calls_max));
+        Self { app, router, calls }
+    }
+
+    pub(crate) fn options(&self) -> &ServerOptions {
+        self.app.options()
+    }
+
+    /// The answer to a request; there always is one.
+    pub async fn answer(&self, mut request: Request<Body>) -> Response {
+        let began = Instant::now();
+        let id = request_id(request.headers());
+        request.extensions_mut().insert(RequestId(id.clone()));
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        hosts::by_host(&mut request);
+        let mut response = match self.preflight(&request, origin.as_ref()) {
+            Some(response) => response,
+            None => self.handle(request).await,
+        };
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id.clone());
+        careful(headers);
+        self.allow_origin(headers, origin.as_ref());
+        let status = response.status().as_u16();
+        self.app.figures().answered(&method, status, began.elapsed());
+        let ms = began.elapsed().as_secs_f64() * 1e3;
+        tracing::info!(%method, path, status, ms, id = id.to_str().unwrap_or_default(), "request");
+        response
+    }
+
+    async fn handle(&self, request: Request<Body>) -> Response {
+        let Ok(_place) = self.calls.try_acquire() else {
+            let busy = Error::new(ErrorKind::Unavailable, "too many calls are under way");
+            return Problem::from(busy.retry_after(1_000)).into_response();
+        };
+        let idle = Duration::from_millis(self.options().body_idle_timeout_ms);
+        let request = request.map(|body| Body::new(Timed { body, idle, deadline: None }));
+        let handling = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
+        match handling.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => {
+                tracing::error!("a handler panicked");
+                let hint = "it was written to the log of the server; please report it";
+                let defect = Error::internal("this call met a defect of the server").hint(hint);
+                Problem::from(defect).into_response()
+            }
+        }
+    }
+
+    /// The answer to a browser that asks whether a page may call.
+    fn preflight(&self, request: &Request<Body>, origin: Option<&HeaderValue>) -> Option<Response> {
+        let asks = request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if !asks || !self.allows(origin?) {
+            return None;
+        }
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        let headers = response.headers_mut();
+        let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+        let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+        headers.extend(wanted.map(|wanted| (header::ACCESS_CONTROL_ALLOW_HEADERS, wanted)));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        Some(response)
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        let allowed = &self.options().allow_origins;
+        allowed.iter().any(|one| one == "*" || one.as_bytes() == origin.as_bytes())
+    }
+
+    fn allow_origin(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
+        let Some(origin) = origin.filter(|origin| self.allows(origin)) else { return };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+/// The id that the client gave its request, or a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let usable = |id: &&HeaderValue| {
+        id.len() <= REQUEST_ID_MAX && !id.is_empty() && id.to_str().is_ok_and(is_plain)
+    };
+    let given = headers.get(&REQUEST_ID).filter(usable);
+    let drawn = || getrandom::u64().map(|number| format!("req_{number:016x}")).ok();
+    given
+        .cloned()
+        .or_else(|| HeaderValue::from_str(&drawn()?).ok())
+        .unwrap_or(HeaderValue::from_static("req_unknown"))
+}
+
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+}
+
+/// Headers that keep browsers from guessing and from framing.
+fn careful(headers: &mut HeaderMap) {
+    let careful = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; \
+             sandbox allow-same-origin",
+        ),
+    ];
+    for (name, value) in careful {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// A body that may not stand still for too long.
+struct Timed {
+    body: Body,
+    idle: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// A body stood still for too long.
+#[derive(Debug)]
+pub(crate) struct StoodStill;
+
+impl std::fmt::Display for StoodStill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the body stood still for too long")
+    }
+}
+
+impl std::error::Error for StoodStill {}
+
+impl HttpBody for Timed {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.deadline = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let idle = self.idle;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        match deadline.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(StoodStill.into()))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,88 @@
+"""Where the servers are, and how to reach them as no SDK does."""
+
+import json
+import os
+import pathlib
+import socket
+import threading
+
+_FACTS = json.loads(pathlib.Path(os.environ["IMPASTO_SDK_SERVERS"]).read_text())
+SAMPLES = pathlib.Path(os.environ["IMPASTO_SDK_SAMPLES"])
+
+
+def host(name="normal"):
+    """Host and port of a server."""
+    return f"127.0.0.1:{_FACTS['ports'][name]}"
+
+
+def secure(name="normal"):
+    """The address of a server over TLS, without a slash at its end."""
+    return f"https://{host(name)}"
+
+
+def plain(name="normal"):
+    """The address of a server without TLS."""
+    return f"http://{host(name)}"
+
+
+def key_of(name="normal"):
+    """A key that the server takes."""
+    return _FACTS["keys"][name]
+
+
+KEY = key_of()
+
+
+class Breaking:
+    """A way to a server that breaks the first connections before the client gets an answer.
+
+    The request reaches the server; what the server says is dropped and the connection with it. Plain HTTP only.
+    """
+
+    def __init__(self, name="normal", times=1, method=b"POST"):
+        self.left, self.method, self.broken = times, method, 0
+        self._server = ("127.0.0.1", _FACTS["ports"][name])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client):
+        with client, socket.create_connection(self._server) as server:
+            seen = threading.Event()
+            threading.Thread(target=self._forth, args=(client, server, seen), daemon=True).start()
+            while data := _received(server):
+                if seen.is_set() and self.left > 0:
+                    self.left -= 1
+                    self.broken += 1
+                    return
+                try:
+                    client.sendall(data)
+                except OSError:
+                    return
+
+    def _forth(self, client, server, seen):
+        while data := _received(client):
+            if data.startswith(self.method):
+                seen.set()
+            try:
+                server.sendall(data)
+            except OSError:
+                return
+
+    def close(self):
+        self._listener.close()
+
+
+def _received(connection):
+    try:
+        return connection.recv(65536)
+    except OSError:
+        return b""
