@@ -10,8 +10,8 @@
 //! largest wins, and what lies close to it); a subject that fills the border on all sides (a face
 //! without its ears); thin things such as the handle of a spoon. A `subject_box` helps in each of
 //! these. The confidence says how well colours and outline bear the cut out: an outline that runs
-//! through one and the same surface for a good part is a guess. Below about 0.5 a person should look
-//! at it.
+//! through one and the same surface for a good part is a guess, and so is a mask in several pieces.
+//! Below about 0.5 a person should look at it.
 
 mod backdrop;
 mod cut;
@@ -364,7 +364,16 @@ fn confidence(working: &Working, region: &Region, mask: &Plane, costs: &Plane) -
     let whole = 1.0 - 0.7 * outline.on_rim;
     let size = (area / 0.03).min(1.0) * ((1.0 - area) / 0.15).min(1.0);
     let edges = (outline.on_edge * 1.25).min(1.0);
-    (colors.sqrt() * edges * outline.borne_out() * whole * size).clamp(0.0, 1.0)
+    let sure = colors.sqrt() * edges * outline.borne_out() * whole * size * oneness(mask, inside);
+    sure.clamp(0.0, 1.0)
+}
+
+/// From nearly 0 to 1: how far the mask, of so many pixels, is one piece. What lies beside the
+/// largest piece may be a part of the subject, and mostly is something of the ground that shines.
+fn oneness(mask: &Plane, inside: f32) -> f32 {
+    let (_, sizes) = cut::areas(mask);
+    let largest = sizes.iter().copied().max().unwrap_or(0) as f32;
+    (1.0 - 2.5 * (1.0 - largest / inside)).clamp(0.1, 1.0)
 }
 
 /// What is seen along the outline of a mask. All are shares of it.
