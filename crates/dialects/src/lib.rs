@@ -4,5 +4,6 @@
 pub mod elevenlabs;
 pub mod fal;
 pub mod gemini;
+pub mod inline;
 pub mod openai;
 pub mod replicate;

@@ -23,7 +23,7 @@ mod operation;
 mod task;
 mod value;
 
-pub use asset::{AssetRef, Digest, MediaFacts, MediaKind, TIMELINE_MEDIA_TYPE};
+pub use asset::{AssetRef, Digest, Digester, MediaFacts, MediaKind, TIMELINE_MEDIA_TYPE};
 pub use decision::{Candidate, Decision, Exclusion, InDoubt, Policy, Tier};
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use error::{Error, ErrorKind, Result, Side};

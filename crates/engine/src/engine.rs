@@ -167,6 +167,7 @@ impl Engine {
             priority: request.priority,
             start_by_ms: request.start_by_ms,
             webhook: request.webhook,
+            payer: stored.lane.as_ref().map(|(id, _)| id.clone()).unwrap_or_default(),
             claim: request.claim,
         };
         let lease = match self.create(new).await? {

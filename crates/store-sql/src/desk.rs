@@ -1,17 +1,15 @@
-//! What a server keeps beside runs: keys, workflows, uploads, usage. Files and webhooks have modules
-//! of their own.
+//! What a server keeps beside runs: keys, workflows, uploads. Files and webhooks have a module of their
+//! own, and so has what was spent.
 
-use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, TenantId};
+use impasto_domain::{Digest, Error, ErrorKind, Result, TenantId};
 use impasto_store::{
-    BoxFuture, KeyRecord, KeyStore, UploadPart, UploadRecord, UploadStore, UsageLine, UsageStore,
-    WorkflowRecord, WorkflowStore,
+    BoxFuture, Expired, KeyRecord, KeyStore, UploadPart, UploadRecord, UploadStore, WorkflowRecord,
+    WorkflowStore,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::error::database;
 use crate::runs::SqliteRuns;
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Carries out one statement; answers how many rows it changed.
 pub(crate) fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<usize> {
@@ -91,11 +89,19 @@ impl KeyStore for SqliteRuns {
 
     fn keys(&self, tenant: Option<TenantId>) -> BoxFuture<'_, Result<Vec<KeyRecord>>> {
         Box::pin(async move {
-            let sql = format!(
-                "SELECT {KEY} FROM keys WHERE ?1 IS NULL OR tenant = ?1 ORDER BY created_ms, id"
-            );
+            let own = if tenant.is_some() { "WHERE tenant = ?1" } else { "" };
+            let sql = format!("SELECT {KEY} FROM keys {own} ORDER BY created_ms, id");
             let tenant = tenant.as_ref().map(TenantId::as_str);
-            self.read(|connection| all(connection, &sql, [tenant], key_of))
+            self.read(|connection| {
+                all(connection, &sql, rusqlite::params_from_iter(tenant), key_of)
+            })
+        })
+    }
+
+    fn has_keys(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let found = self.read(|c| one(c, "SELECT 1 FROM keys LIMIT 1", [], |_| Ok(())))?;
+            Ok(found.is_some())
         })
     }
 
@@ -126,7 +132,7 @@ fn workflow_of(row: &Row<'_>) -> rusqlite::Result<WorkflowRecord> {
 /// The newest version of a workflow, or the one that is named.
 const ONE_WORKFLOW: &str = "SELECT name, version, text, created_ms FROM workflows \
                             WHERE tenant = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3) \
-                            ORDER BY version DESC LIMIT 1";
+                            AND removed = 0 ORDER BY version DESC LIMIT 1";
 
 impl WorkflowStore for SqliteRuns {
     fn put_workflow(
@@ -140,13 +146,16 @@ impl WorkflowStore for SqliteRuns {
             let values = params![tenant.as_str(), name, None::<u32>];
             let newest = one(connection, ONE_WORKFLOW, values, workflow_of)
                 .map_err(|error| database(&error))?;
-            let version = match newest {
-                Some(newest) if newest.text == text => return Ok(newest.version),
-                newest => newest.map_or(1, |newest| newest.version + 1),
-            };
-            let sql = "INSERT INTO workflows VALUES (?1, ?2, ?3, ?4, ?5)";
-            let values = params![tenant.as_str(), name, version, text, at_ms as i64];
-            execute(connection, sql, values).map(|_| version)
+            if let Some(newest) = newest.filter(|newest| newest.text == text) {
+                return Ok(newest.version);
+            }
+            let sql = "INSERT INTO workflows (tenant, name, version, text, created_ms) \
+                       SELECT ?1, ?2, coalesce(max(version), 0) + 1, ?3, ?4 FROM workflows \
+                       WHERE tenant = ?1 AND name = ?2 RETURNING version";
+            let values = params![tenant.as_str(), name, text, at_ms as i64];
+            let version = one(connection, sql, values, |row| row.get(0));
+            let version = version.map_err(|error| database(&error))?;
+            version.ok_or_else(|| Error::internal("the database gave a workflow no version"))
         }))
     }
 
@@ -165,7 +174,7 @@ impl WorkflowStore for SqliteRuns {
     fn workflows(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<WorkflowRecord>>> {
         Box::pin(async move {
             let sql = "SELECT name, max(version), text, created_ms FROM workflows \
-                       WHERE tenant = ?1 GROUP BY name ORDER BY name";
+                       WHERE tenant = ?1 AND removed = 0 GROUP BY name ORDER BY name";
             self.read(|connection| all(connection, sql, [tenant.as_str()], workflow_of))
         })
     }
@@ -177,14 +186,16 @@ impl WorkflowStore for SqliteRuns {
     ) -> BoxFuture<'_, Result<Vec<WorkflowRecord>>> {
         Box::pin(async move {
             let sql = "SELECT name, version, text, created_ms FROM workflows \
-                       WHERE tenant = ?1 AND name = ?2 ORDER BY version DESC";
+                       WHERE tenant = ?1 AND name = ?2 AND removed = 0 ORDER BY version DESC";
             self.read(|connection| all(connection, sql, [tenant.as_str(), &name], workflow_of))
         })
     }
 
     fn remove_workflow(&self, tenant: TenantId, name: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.write(true, move |connection| {
-            let sql = "DELETE FROM workflows WHERE tenant = ?1 AND name = ?2";
+            // The numbers stay, so that they are not given to other texts.
+            let sql = "UPDATE workflows SET removed = 1, text = '' \
+                       WHERE tenant = ?1 AND name = ?2 AND removed = 0";
             Ok(execute(connection, sql, [tenant.as_str(), &name])? > 0)
         }))
     }
@@ -206,10 +217,28 @@ fn part_of(row: &Row<'_>) -> rusqlite::Result<UploadPart> {
     Ok(UploadPart { number: row.get(0)?, digest: digest(row, 1)?, bytes: count(row, 2)? })
 }
 
-fn end_upload(connection: &Connection, tenant: &str, id: &str) -> Result<bool> {
-    let sql = "DELETE FROM upload_parts WHERE tenant = ?1 AND upload = ?2";
-    execute(connection, sql, [tenant, id])?;
-    Ok(execute(connection, "DELETE FROM uploads WHERE tenant = ?1 AND id = ?2", [tenant, id])? > 0)
+/// Ends an upload; answers its parts that are parts of no other.
+fn end_upload(connection: &Connection, tenant: &str, id: &str) -> Result<Option<Vec<Digest>>> {
+    let ended = "DELETE FROM uploads WHERE tenant = ?1 AND id = ?2";
+    if execute(connection, ended, [tenant, id])? == 0 {
+        return Ok(None);
+    }
+    let parts = "SELECT DISTINCT digest FROM upload_parts WHERE tenant = ?1 AND upload = ?2 \
+                 ORDER BY digest";
+    let parts = all(connection, parts, [tenant, id], |row| digest(row, 0));
+    let mut parts = parts.map_err(|error| database(&error))?;
+    let gone = "DELETE FROM upload_parts WHERE tenant = ?1 AND upload = ?2";
+    execute(connection, gone, [tenant, id])?;
+    let used = "SELECT 1 FROM upload_parts WHERE digest = ?1 LIMIT 1";
+    let mut failed = Ok(());
+    parts.retain(|digest| match one(connection, used, [digest.to_string()], |_| Ok(())) {
+        Ok(found) => found.is_none(),
+        Err(error) => {
+            failed = Err(database(&error));
+            false
+        }
+    });
+    failed.map(|()| Some(parts))
 }
 
 impl UploadStore for SqliteRuns {
@@ -262,66 +291,26 @@ impl UploadStore for SqliteRuns {
         })
     }
 
-    fn end_upload(&self, tenant: TenantId, id: String) -> BoxFuture<'_, Result<bool>> {
+    fn end_upload(
+        &self,
+        tenant: TenantId,
+        id: String,
+    ) -> BoxFuture<'_, Result<Option<Vec<Digest>>>> {
         Box::pin(self.write(false, move |c| end_upload(c, tenant.as_str(), &id)))
     }
 
-    fn end_expired_uploads(&self, now_ms: u64) -> BoxFuture<'_, Result<usize>> {
+    fn end_expired_uploads(&self, now_ms: u64, limit: u32) -> BoxFuture<'_, Result<Expired>> {
         Box::pin(self.write(false, move |connection| {
-            let sql = "SELECT tenant, id FROM uploads WHERE expires_ms <= ?1";
+            let sql = "SELECT tenant, id FROM uploads WHERE expires_ms <= ?1 \
+                       ORDER BY expires_ms LIMIT ?2";
             let pair = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-            let expired = all(connection, sql, [now_ms as i64], pair);
-            let expired = expired.map_err(|error| database(&error))?;
-            for (tenant, id) in &expired {
-                end_upload(connection, tenant, id)?;
+            let over = all(connection, sql, params![now_ms as i64, limit], pair);
+            let over = over.map_err(|error| database(&error))?;
+            let mut expired = Expired { uploads: over.len(), parts: Vec::new() };
+            for (tenant, id) in &over {
+                expired.parts.extend(end_upload(connection, tenant, id)?.unwrap_or_default());
             }
-            Ok(expired.len())
+            Ok(expired)
         }))
     }
 }
-
-fn usage_of(row: &Row<'_>) -> rusqlite::Result<UsageLine> {
-    Ok(UsageLine {
-        day: count(row, 0)?,
-        offer: OfferId::new(row.get::<_, String>(1)?),
-        charges: count(row, 2)?,
-        amount: Money::micros(row.get(3)?),
-    })
-}
-
-impl UsageStore for SqliteRuns {
-    fn usage(
-        &self,
-        tenant: TenantId,
-        from_ms: u64,
-        to_ms: u64,
-    ) -> BoxFuture<'_, Result<Vec<UsageLine>>> {
-        Box::pin(async move {
-            let sql = "SELECT at_ms / ?4 AS day, offer, count(*), sum(amount) \
-                       FROM ledger JOIN runs ON runs.id = ledger.run \
-                       WHERE at_ms >= ?2 AND at_ms < ?3 AND tenant = ?1 AND kind = 'charge' \
-                       GROUP BY day, offer ORDER BY day, offer";
-            let values =
-                params![tenant.as_str(), from_ms as i64, to_ms.min(MOST) as i64, DAY_MS as i64];
-            self.read(|connection| all(connection, sql, values, usage_of))
-        })
-    }
-
-    fn spent_since(&self, tenant: TenantId, from_ms: u64) -> BoxFuture<'_, Result<Money>> {
-        Box::pin(async move {
-            let sql = "SELECT coalesce(sum(amount), 0) FROM ledger AS entry \
-                       JOIN runs ON runs.id = entry.run \
-                       WHERE at_ms >= ?2 AND tenant = ?1 AND (kind = 'charge' OR kind = 'intent' \
-                       AND NOT EXISTS (SELECT 1 FROM ledger AS end WHERE end.run = entry.run \
-                       AND end.step = entry.step AND end.attempt = entry.attempt \
-                       AND end.kind <> 'intent'))";
-            let values = params![tenant.as_str(), from_ms as i64];
-            let spent =
-                self.read(|c| one(c, sql, values, |row| row.get::<_, i64>(0).map(Money::micros)));
-            Ok(spent?.unwrap_or(Money::ZERO))
-        })
-    }
-}
-
-/// The latest time that the database can hold.
-const MOST: u64 = i64::MAX as u64;

@@ -20,9 +20,11 @@
 mod blobs;
 mod desk;
 mod error;
+mod listing;
 mod owner;
 mod runs;
 mod schema;
+mod spending;
 mod telling;
 mod writer;
 

@@ -1,7 +1,7 @@
 //! Runs in SQLite.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 use impasto_store::{
@@ -12,8 +12,10 @@ use impasto_store::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{self, database};
+use crate::listing::list;
 use crate::owner::Owner;
 use crate::schema::{connect, migrate};
+use crate::spending::Sums;
 use crate::telling;
 use crate::writer::{Later, Writer};
 
@@ -32,6 +34,7 @@ pub struct SqliteRuns {
     writer: Writer,
     reader: Mutex<Connection>,
     owner: Arc<Owner>,
+    sums: Mutex<Sums>,
 }
 
 impl SqliteRuns {
@@ -51,7 +54,7 @@ impl SqliteRuns {
         }
         let reader = Mutex::new(connect(&path)?);
         let owner = Arc::new(Owner::new(&folder.join("owners"))?);
-        Ok(Self { writer: Writer::start(connection)?, reader, owner })
+        Ok(Self { writer: Writer::start(connection)?, reader, owner, sums: Mutex::default() })
     }
 
     pub(crate) fn read<T>(
@@ -60,6 +63,11 @@ impl SqliteRuns {
     ) -> Result<T> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         read(&reader).map_err(|error| database(&error))
+    }
+
+    /// What was spent, as far as it was asked for.
+    pub(crate) fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does `act` in a transaction of the thread that writes.
@@ -115,7 +123,7 @@ impl Drop for Guard {
 
 /// Columns of a record, in the order in which [`record_of`] reads them.
 const RECORD: &str = "id, tenant, workflow, seed, catalog_revision, created_ms, status, updated_ms, \
-                      cancel_requested, owner, origin, priority, start_by_ms, webhook";
+                      cancel_requested, owner, origin, priority, start_by_ms, webhook, payer";
 
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Owned> {
     let status: String = row.get(6)?;
@@ -132,6 +140,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Owned> {
         priority: row.get(11)?,
         start_by_ms: row.get::<_, Option<i64>>(12)?.map(|at_ms| at_ms as u64),
         webhook: row.get(13)?,
+        payer: row.get(14)?,
         claim: None,
     };
     let record = RunRecord {
@@ -187,6 +196,17 @@ fn claimed(
     Ok(Some(RunId::new(known)))
 }
 
+/// Claims that are over are removed a few at a time, by those who come: each leaves one.
+const CLAIMS_REMOVED: u32 = 4;
+
+/// Removes claims that can stop no retry any more. A claim for ever is always open.
+fn clear_claims(connection: &Connection, now_ms: u64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM claims WHERE (tenant, key) IN (SELECT tenant, key FROM claims \
+               WHERE state <> 'open' AND at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
+    let over_ms = now_ms.saturating_sub(RETRY_WINDOW_MS) as i64;
+    connection.prepare_cached(sql)?.execute(params![over_ms, CLAIMS_REMOVED]).map(drop)
+}
+
 fn write_claim(connection: &Connection, run: &NewRun, claim: &Claim, owner: &str) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     connection
@@ -213,16 +233,19 @@ fn create_or_find(connection: &Connection, run: &NewRun, owner: &Owner) -> Resul
             return Ok(Some(known));
         }
         write_claim(connection, run, claim, &owner.name)?;
+        if claim.kind == ClaimKind::Delivery {
+            clear_claims(connection, run.created_ms).map_err(|error| database(&error))?;
+        }
     }
     create(connection, run, &owner.name).map(|()| None)
 }
 
 fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
     let sql = "INSERT INTO runs (id, tenant, workflow, seed, catalog_revision, created_ms, \
-               status, updated_ms, epoch, owner, origin, priority, start_by_ms, webhook, number) \
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, 1, ?8, ?9, ?10, ?11, ?12, \
-               coalesce(max(number), 0) + 1 \
-               FROM runs WHERE tenant = ?2 ON CONFLICT (id) DO NOTHING";
+               status, updated_ms, epoch, owner, origin, priority, start_by_ms, webhook, payer, \
+               number) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, 1, ?8, ?9, ?10, ?11, ?12, ?13, \
+               coalesce(max(number), 0) + 1 FROM runs WHERE tenant = ?2 AND created_ms = ?6 \
+               ON CONFLICT (id) DO NOTHING";
     let made = connection
         .prepare_cached(sql)
         .and_then(|mut statement| {
@@ -238,7 +261,8 @@ fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
                 run.origin,
                 run.priority,
                 run.start_by_ms.map(|at_ms| at_ms as i64),
-                run.webhook
+                run.webhook,
+                run.payer
             ])
         })
         .map_err(|error| database(&error))?;
@@ -289,8 +313,8 @@ fn write(connection: &Connection, batch: &Batch, tenant: &str) -> rusqlite::Resu
     for event in &batch.events {
         add.execute(params![run, event.seq as i64, event.at_ms as i64, event.body])?;
     }
-    let sql = "INSERT INTO ledger (run, at_ms, kind, step, attempt, offer, amount) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO ledger (run, at_ms, kind, step, attempt, offer, amount, tenant) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     for entry in &batch.ledger {
         connection.prepare_cached(sql)?.execute(params![
             run,
@@ -299,7 +323,8 @@ fn write(connection: &Connection, batch: &Batch, tenant: &str) -> rusqlite::Resu
             entry.step,
             entry.attempt,
             entry.offer.as_str(),
-            entry.amount.as_micros()
+            entry.amount.as_micros(),
+            tenant
         ])?;
     }
     let sql = "INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3)";
@@ -351,7 +376,7 @@ fn load(
         .prepare_cached(&sql)?
         .query_row([run.as_str(), tenant.as_str()], |row| {
             let (mut record, owner) = record_of(row)?;
-            (record.run.plan, record.run.request) = (row.get(14)?, row.get(15)?);
+            (record.run.plan, record.run.request) = (row.get(15)?, row.get(16)?);
             Ok((record, owner))
         })
         .optional()?;
@@ -457,28 +482,13 @@ impl RunStore for SqliteRuns {
 
     fn list(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRecord>>> {
         Box::pin(async move {
-            let sql = format!(
-                "SELECT {RECORD} FROM runs WHERE tenant = ?1 AND substr(id, 1, length(?2)) = ?2 ORDER BY number DESC"
-            );
-            let wanted = |record: &RunRecord| {
-                filter.statuses.is_empty() || filter.statuses.contains(&record.status)
-            };
-            self.read(|connection| {
-                let mut statement = connection.prepare_cached(&sql)?;
-                let rows =
-                    statement.query_map([filter.tenant.as_str(), &filter.id_prefix], record_of)?;
-                let mut records = Vec::new();
-                for row in rows {
-                    let record = self.shown(row?);
-                    if wanted(&record) {
-                        records.push(record);
-                    }
-                    if records.len() >= filter.limit as usize {
-                        break;
-                    }
-                }
-                Ok(records)
-            })
+            let read = |row: &Row<'_>| record_of(row).map(|owned| self.shown(owned));
+            let found = self.read(|connection| list(connection, &filter, RECORD, read))?;
+            match (found, &filter.before) {
+                (Some(records), _) => Ok(records),
+                (None, Some(run)) => Err(not_found(run)),
+                (None, None) => Ok(Vec::new()),
+            }
         })
     }
 
@@ -626,6 +636,7 @@ mod tests {
             priority: 0,
             start_by_ms: None,
             webhook: None,
+            payer: String::new(),
             claim: None,
         };
         let lease = runs.create(run.clone()).await.unwrap().lease().unwrap();

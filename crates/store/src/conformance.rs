@@ -2,13 +2,15 @@
 //!
 //! Each check works on runs of its own, so a store with other runs in it may be given too.
 
+use std::io::{Read, SeekFrom};
 use std::sync::Arc;
 
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 
 use crate::{
-    Batch, BlobStore, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, LedgerKind,
-    NewRun, OutputEntry, RETRY_WINDOW_MS, RunFilter, RunStatus, RunStore, StoredEvent,
+    Batch, BlobStore, BlobStoreExt, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry,
+    LedgerKind, NewRun, OutputEntry, RETRY_WINDOW_MS, RunFilter, RunRecord, RunStatus, RunStore,
+    StoredEvent,
 };
 
 pub use crate::conformance_desk::{OpenDesk, desk};
@@ -29,7 +31,8 @@ pub async fn runs(open: Open<'_>) -> Result<()> {
     delivery_claims_tell_retries_from_new_wishes(open).await?;
     a_dead_process_delivers_nothing(open).await?;
     orphans_are_found(open).await?;
-    lists_newest_first(open).await
+    lists_newest_first(open).await?;
+    lists_what_a_filter_says(open).await
 }
 
 /// Checks a store of files; an error says what it does wrong.
@@ -47,8 +50,51 @@ pub fn blobs(store: &dyn BlobStore) -> Result<()> {
     ensure(store.get(&empty)?.is_empty(), "an empty file can be kept")?;
     let absent = Digest::of(b"never put");
     ensure(!store.contains(&absent), "contains does not know what was never put")?;
-    let error = store.get(&absent).err();
-    ensure(kind(error.as_ref()) == Some(ErrorKind::NotFound), "what was never put is not found")
+    let errors = [store.get(&absent).err(), store.open(&absent).err(), store.size(&absent).err()];
+    let all = errors.iter().all(|error| kind(error.as_ref()) == Some(ErrorKind::NotFound));
+    ensure(all, "what was never put is not found")?;
+    blobs_piece_by_piece(store).and_then(|()| blobs_go(store))
+}
+
+/// More than any buffer holds.
+const LARGE_BYTES: u64 = 700_000;
+
+fn blobs_piece_by_piece(store: &dyn BlobStore) -> Result<()> {
+    let failed = |error: std::io::Error| Error::internal(format!("a reader failed: {error}"));
+    let part = |byte: u8| std::io::repeat(byte).take(LARGE_BYTES);
+    let (a, b) = (store.put_from(&mut part(b'a'))?, store.put_from(&mut part(b'b'))?);
+    let bytes = vec![b'a'; LARGE_BYTES as usize];
+    ensure(a == Digest::of(&bytes), "put_from answers the digest of the bytes")?;
+    ensure(store.put(&bytes)? == a && *store.get(&a)? == bytes, "it is the same file")?;
+    ensure(store.size(&a)? == LARGE_BYTES, "size tells how many bytes there are")?;
+    let empty = store.put_from(&mut std::io::empty())?;
+    ensure(empty == Digest::of(b"") && store.size(&empty)? == 0, "nothing at all is a file too")?;
+    let joined = store.join(store, &[a, empty, b])?;
+    ensure(store.size(&joined)? == 2 * LARGE_BYTES, "files can be joined")?;
+    let mut reader = store.open(&joined)?;
+    reader.seek(SeekFrom::Start(LARGE_BYTES - 1)).map_err(failed)?;
+    let mut seam = [0; 2];
+    reader.read_exact(&mut seam).map_err(failed)?;
+    ensure(&seam == b"ab", "in their order, and read from any place")?;
+    let missing = store.join(store, &[a, Digest::of(b"never put")]).err();
+    let missing = kind(missing.as_ref()) == Some(ErrorKind::NotFound);
+    ensure(missing, "a part that is not there is not found")?;
+    ensure(store.join(store, &[])? == empty, "no files at all join to an empty one")
+}
+
+fn blobs_go(store: &dyn BlobStore) -> Result<()> {
+    let digest = store.put(b"conformance: to be removed")?;
+    let mut opened = store.open(&digest)?;
+    ensure(store.remove(&digest)?, "a file can be removed")?;
+    ensure(!store.remove(&digest)?, "once")?;
+    ensure(!store.contains(&digest) && store.path(&digest).is_none(), "then it is gone")?;
+    let gone = store.get(&digest).err();
+    ensure(kind(gone.as_ref()) == Some(ErrorKind::NotFound), "and not found")?;
+    let mut text = String::new();
+    opened.read_to_string(&mut text).map_err(|error| Error::internal(error.to_string()))?;
+    ensure(text.ends_with("to be removed"), "who has opened it reads on")?;
+    ensure(store.put(b"conformance: to be removed")? == digest, "it can be put again")?;
+    ensure(store.contains(&digest), "and is there again")
 }
 
 pub(crate) fn ensure(holds: bool, rule: &str) -> Result<()> {
@@ -77,6 +123,7 @@ pub(crate) fn new_run(id: &str) -> NewRun {
         priority: 3,
         start_by_ms: Some(9_000),
         webhook: Some("{}".into()),
+        payer: "a-key".into(),
         claim: None,
     }
 }
@@ -419,4 +466,71 @@ async fn lists_newest_first(open: Open<'_>) -> Result<()> {
     ensure(ids(stopped).await? == ["a"], "runs can be listed by where they stand")?;
     let running = RunFilter { statuses: vec![RunStatus::Running], ..prefixed("", 10) };
     ensure(ids(running).await? == ["cx", "c_", "b"], "what nobody holds is not running")
+}
+
+async fn lists_what_a_filter_says(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let mut leases = Vec::new();
+    // Two were created at the same time; the last one was not the latest.
+    for (id, at_ms, workflow) in [
+        ("a", 20_000, "filter-film"),
+        ("b", 20_010, "filter-shots"),
+        ("c", 20_010, "filter-film"),
+        ("d", 20_030, "filter-film"),
+        ("e", 20_005, "filter-film"),
+    ] {
+        let name = format!("filter-{id}");
+        let run = NewRun { created_ms: at_ms, workflow: workflow.into(), ..new_run(&name) };
+        leases.push(create(&*store, run).await?);
+    }
+    let end = |place: usize, status| {
+        let mut last = Batch::new(leases[place].run.clone(), leases[place].epoch, 1);
+        last.status = Some(status);
+        store.commit(last)
+    };
+    end(0, RunStatus::Succeeded).await?;
+    end(2, RunStatus::Parked).await?;
+    let id = |id: &str| RunId::new(format!("conformance-filter-{id}"));
+    let any = || RunFilter {
+        created_from_ms: Some(20_000),
+        created_to_ms: Some(21_000),
+        ..RunFilter::newest(tenant(), 10)
+    };
+    let film = || RunFilter { workflow: Some("filter-film".into()), ..any() };
+    let ended = vec![RunStatus::Succeeded, RunStatus::Parked];
+    let parked = vec![RunStatus::Parked];
+    let cases = [
+        ("by time, then in the order of their creation", any(), "dcbea"),
+        ("of one workflow", film(), "dcea"),
+        ("of one workflow, in one state", RunFilter { statuses: parked.clone(), ..film() }, "c"),
+        ("in one state", RunFilter { statuses: parked, ..any() }, "c"),
+        ("in one of two", RunFilter { statuses: ended, ..any() }, "ca"),
+        ("from a time on", RunFilter { created_from_ms: Some(20_010), ..any() }, "dcb"),
+        ("up to a time", RunFilter { created_to_ms: Some(20_010), ..any() }, "ea"),
+        ("behind one", RunFilter { before: Some(id("c")), ..any() }, "bea"),
+        ("behind one of another workflow", RunFilter { before: Some(id("b")), ..film() }, "ea"),
+        ("behind the last", RunFilter { before: Some(id("a")), ..any() }, ""),
+        ("a page", RunFilter { before: Some(id("d")), limit: 2, ..film() }, "ce"),
+        ("none", RunFilter { limit: 0, ..any() }, ""),
+        (
+            "with a prefix",
+            RunFilter { id_prefix: "conformance-filter-".into(), before: Some(id("d")), ..film() },
+            "cea",
+        ),
+    ];
+    for (rule, filter, wanted) in cases {
+        let listed = store.list(filter).await?;
+        let ids = listed.iter().map(|record| record.run.id.as_str());
+        let ids: String = ids.filter_map(|id| id.strip_prefix("conformance-filter-")).collect();
+        ensure(ids == wanted, &format!("lists runs {rule}: {ids} instead of {wanted}"))?;
+    }
+    let listed = store.list(any()).await?;
+    let has_origin = |record: &RunRecord| record.run.origin == new_run("").origin;
+    ensure(listed.iter().all(has_origin), "listed runs carry their origin")?;
+    for (tenant, run) in [(TenantId::new("somebody-else"), "a"), (tenant(), "absent")] {
+        let filter = RunFilter { tenant, before: Some(id(run)), ..any() };
+        let error = store.list(filter).await.err();
+        ensure(kind(error.as_ref()) == Some(ErrorKind::NotFound), "a foreign place is not found")?;
+    }
+    Ok(())
 }

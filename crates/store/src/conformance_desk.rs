@@ -7,9 +7,9 @@ use impasto_domain::{Digest, ErrorKind, Money, OfferId, Result, RunId, TenantId}
 
 use crate::conformance::{create, ensure, kind, new_run, tenant};
 use crate::{
-    AssetEntry, AssetRole, Batch, DeliveryFilter, EndpointRecord, KeyKind, KeyLimits, KeyRecord,
-    LedgerEntry, LedgerKind, RunStatus, Store, StoredEvent, TellState, Told, UploadPart,
-    UploadRecord,
+    AssetEntry, AssetRole, Batch, DeliveryFilter, EndpointRecord, Expired, KeyKind, KeyLimits,
+    KeyRecord, LedgerEntry, LedgerKind, NewRun, RunStatus, Store, StoredEvent, TellState, Told,
+    UploadPart, UploadRecord,
 };
 
 /// Opens the same store once more, as another process would.
@@ -45,6 +45,7 @@ async fn keys(open: OpenDesk<'_>) -> Result<()> {
         last_used_ms: None,
     };
     store.add_key(key.clone()).await?;
+    ensure(store.has_keys().await?, "that there are keys is known")?;
     let second = store.add_key(key.clone()).await.err();
     ensure(kind(second.as_ref()) == Some(ErrorKind::Conflict), "a key's id is used once")?;
     store.key_used(key.id.clone(), 5).await?;
@@ -79,7 +80,12 @@ async fn workflows(open: OpenDesk<'_>) -> Result<()> {
     let remove = |tenant| store.remove_workflow(tenant, "film".into());
     ensure(!remove(foreign()).await?, "a foreign workflow cannot be removed")?;
     ensure(remove(tenant()).await?, "a workflow can be removed")?;
-    ensure(store.workflows(tenant()).await?.is_empty(), "what was removed is gone")
+    ensure(!remove(tenant()).await?, "once")?;
+    ensure(store.workflows(tenant()).await?.is_empty(), "what was removed is gone")?;
+    ensure(get(tenant(), None).await?.is_none(), "its newest version too")?;
+    ensure(get(tenant(), Some(1)).await?.is_none(), "and the others")?;
+    ensure(put("b").await? == 3, "a version never stands for two texts")?;
+    ensure(remove(tenant()).await?, "what came back can be removed again")
 }
 
 fn asset(bytes: &str, role: AssetRole, run: Option<&str>) -> AssetEntry {
@@ -148,9 +154,29 @@ async fn uploads(open: OpenDesk<'_>) -> Result<()> {
     let wanted = UploadRecord { parts: vec![part(1, "a"), part(2, "b")], ..begun.clone() };
     ensure(found == Some(wanted), "parts are in order, a later one replaces an earlier")?;
     ensure(store.upload(foreign(), "u".into()).await?.is_none(), "nor can it be read")?;
-    ensure(store.end_expired_uploads(49).await? == 0, "what has time left stays")?;
-    ensure(store.end_expired_uploads(50).await? == 1, "what has none ends")?;
-    ensure(!store.end_upload(tenant(), "u".into()).await?, "what has ended is gone")
+    uploads_end(&*store, &begun).await
+}
+
+async fn uploads_end(store: &dyn Store, first: &UploadRecord) -> Result<()> {
+    let begun = |id: &str, expires_ms| UploadRecord { id: id.into(), expires_ms, ..first.clone() };
+    let end = |tenant, id: &str| store.end_upload(tenant, id.into());
+    let b = UploadPart { number: 1, digest: Digest::of(b"b"), bytes: 1 };
+    store.begin_upload(tenant(), begun("shares", 100)).await?;
+    store.put_part(tenant(), "shares".into(), b.clone()).await?;
+    ensure(end(foreign(), "u").await?.is_none(), "a foreign upload cannot be ended")?;
+    let early = store.end_expired_uploads(49, 10).await?;
+    ensure(early == Expired::default(), "what has time left stays")?;
+    let over = store.end_expired_uploads(50, 10).await?;
+    ensure(over.uploads == 1, "what has none ends")?;
+    ensure(over.parts == [Digest::of(b"a")], "parts of no other upload are told")?;
+    ensure(end(tenant(), "u").await?.is_none(), "what has ended is gone")?;
+    let last = end(tenant(), "shares").await?;
+    ensure(last == Some(vec![b.digest]), "the last upload with a part lets go of it")?;
+    for (id, expires_ms) in [("late", 202), ("early", 201)] {
+        store.begin_upload(foreign(), begun(id, expires_ms)).await?;
+    }
+    ensure(store.end_expired_uploads(300, 1).await?.uploads == 1, "no more than the limit")?;
+    ensure(store.end_expired_uploads(300, 9).await?.uploads == 1, "the rest later, of all tenants")
 }
 
 async fn webhooks(open: OpenDesk<'_>) -> Result<()> {
@@ -228,7 +254,7 @@ async fn deliveries_are_leased(store: &dyn Store, run: &RunId) -> Result<()> {
 
 async fn usage(open: OpenDesk<'_>) -> Result<()> {
     let store = open();
-    let lease = create(&*store, new_run("usage")).await?;
+    let lease = create(&*store, NewRun { payer: "usage-key".into(), ..new_run("usage") }).await?;
     let entry = |kind, step: &str, at_ms, amount| LedgerEntry {
         at_ms,
         kind,
@@ -253,8 +279,28 @@ async fn usage(open: OpenDesk<'_>) -> Result<()> {
     ensure(spent(tenant(), base).await? == Money::micros(16), "charges and open intents")?;
     ensure(spent(tenant(), base + 1).await? == Money::micros(8), "from a time on")?;
     ensure(spent(foreign(), 0).await? == Money::ZERO, "not those of others")?;
+    let by = |payer: &str| store.spent_by(tenant(), payer.into(), base);
+    ensure(by("usage-key").await? == Money::micros(16), "what a payer spent")?;
+    ensure(by("another").await? == Money::ZERO, "not what others did")?;
+    let mut later = Batch::new(lease.run.clone(), lease.epoch, 2);
+    later.ledger = vec![
+        entry(LedgerKind::Charge, "open", base + day, 4),
+        entry(LedgerKind::Intent, "last", base + day, 70),
+        entry(LedgerKind::Intent, "early", base - 1, 1_000),
+    ];
+    store.commit(later).await?;
+    ensure(spent(tenant(), base).await? == Money::micros(85), "what came since, and no more")?;
+    ensure(by("usage-key").await? == Money::micros(85), "for a payer too")?;
+    let mut end = Batch::new(lease.run.clone(), lease.epoch, 3);
+    end.ledger = vec![
+        entry(LedgerKind::Release, "last", base + day, 70),
+        entry(LedgerKind::Charge, "early", base, 900),
+    ];
+    store.commit(end).await?;
+    ensure(spent(tenant(), base).await? == Money::micros(915), "whenever its intent was")?;
+    ensure(open().spent_since(tenant(), base).await? == Money::micros(915), "for all processes")?;
     let lines = open().usage(tenant(), base, base + 2 * day).await?;
     let lines: Vec<_> = lines.iter().map(|it| (it.day, it.charges, it.amount)).collect();
-    let wanted = [(1_000, 1, Money::micros(8)), (1_001, 1, Money::micros(3))];
+    let wanted = [(1_000, 2, Money::micros(908)), (1_001, 2, Money::micros(7))];
     ensure(lines == wanted, "charges by day and offer")
 }

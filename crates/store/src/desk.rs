@@ -69,6 +69,9 @@ pub trait KeyStore: Send + Sync {
     /// The keys of one tenant, or of all, oldest first.
     fn keys(&self, tenant: Option<TenantId>) -> BoxFuture<'_, Result<Vec<KeyRecord>>>;
 
+    /// Whether there are keys at all, revoked ones too.
+    fn has_keys(&self) -> BoxFuture<'_, Result<bool>>;
+
     /// Refuses a key from now on. Answers whether there is such a key.
     fn revoke_key(&self, id: String, at_ms: u64) -> BoxFuture<'_, Result<bool>>;
 
@@ -118,7 +121,9 @@ pub trait WorkflowStore: Send + Sync {
         name: String,
     ) -> BoxFuture<'_, Result<Vec<WorkflowRecord>>>;
 
-    /// Forgets a workflow with all its versions. Answers whether there was one.
+    /// Forgets a workflow with all its versions; answers whether there was one. Runs keep the plan
+    /// that they have. Should the name come back, it goes on with the next version: a version never
+    /// stands for two texts.
     fn remove_workflow(&self, tenant: TenantId, name: String) -> BoxFuture<'_, Result<bool>>;
 }
 
@@ -241,6 +246,10 @@ pub struct UploadPart {
 }
 
 /// Uploads in parts.
+///
+/// The bytes of parts belong in a [`crate::BlobStore`] of their own, apart from the files of runs: there,
+/// what the end of an upload answers can be removed without taking away a file that happens to be equal
+/// to a part.
 pub trait UploadStore: Send + Sync {
     /// Begins an upload.
     fn begin_upload(&self, tenant: TenantId, upload: UploadRecord) -> BoxFuture<'_, Result<()>>;
@@ -252,11 +261,26 @@ pub trait UploadStore: Send + Sync {
     /// An upload with its parts in order.
     fn upload(&self, tenant: TenantId, id: String) -> BoxFuture<'_, Result<Option<UploadRecord>>>;
 
-    /// Ends an upload, finished or not. Answers whether there was one.
-    fn end_upload(&self, tenant: TenantId, id: String) -> BoxFuture<'_, Result<bool>>;
+    /// Ends an upload, finished or not. Answers which parts of it are parts of no other upload, of any
+    /// tenant; none if there is no such upload.
+    fn end_upload(
+        &self,
+        tenant: TenantId,
+        id: String,
+    ) -> BoxFuture<'_, Result<Option<Vec<Digest>>>>;
 
-    /// Ends uploads whose time is over; answers how many.
-    fn end_expired_uploads(&self, now_ms: u64) -> BoxFuture<'_, Result<usize>>;
+    /// Ends up to `limit` uploads whose time is over, of all tenants. Answers how many, and which parts
+    /// of them are parts of no other upload.
+    fn end_expired_uploads(&self, now_ms: u64, limit: u32) -> BoxFuture<'_, Result<Expired>>;
+}
+
+/// Uploads whose time was over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// How many they were.
+    pub uploads: usize,
+    /// Their parts that are parts of no other upload.
+    pub parts: Vec<Digest>,
 }
 
 /// Somewhere that wants to be told of what happens to a tenant's runs.
@@ -421,8 +445,19 @@ pub trait UsageStore: Send + Sync {
         to_ms: u64,
     ) -> BoxFuture<'_, Result<Vec<UsageLine>>>;
 
-    /// What was spent since then, and what is about to be spent (intents that are open).
+    /// What was charged since then, and what is about to be spent: intents since then that are open.
+    ///
+    /// It costs little to ask this again with the same time, as who watches a limit does all day: only
+    /// what came in between is read.
     fn spent_since(&self, tenant: TenantId, from_ms: u64) -> BoxFuture<'_, Result<Money>>;
+
+    /// The same of the runs of one payer ([`crate::NewRun::payer`]) of the tenant.
+    fn spent_by(
+        &self,
+        tenant: TenantId,
+        payer: String,
+        from_ms: u64,
+    ) -> BoxFuture<'_, Result<Money>>;
 }
 
 /// Everything that a server keeps.

@@ -39,15 +39,13 @@ struct Claimed {
 }
 
 impl Shared {
-    /// The ledgers of a tenant's runs.
-    pub(crate) fn runs_of(&self, tenant: &TenantId) -> impl Iterator<Item = &Vec<LedgerEntry>> {
+    /// The runs of a tenant with their ledgers.
+    pub(crate) fn runs_of(
+        &self,
+        tenant: &TenantId,
+    ) -> impl Iterator<Item = (&NewRun, &[LedgerEntry])> {
         let own = self.runs.values().filter(move |kept| kept.record.run.tenant == *tenant);
-        own.map(|kept| &kept.ledger)
-    }
-
-    /// Every entry of a tenant's ledgers.
-    pub(crate) fn ledger_of(&self, tenant: &TenantId) -> impl Iterator<Item = &LedgerEntry> {
-        self.runs_of(tenant).flatten()
+        own.map(|kept| (&kept.record.run, kept.ledger.as_slice()))
     }
 
     /// The run that a wish became before.
@@ -199,24 +197,28 @@ impl MemoryRuns {
         Ok(lease)
     }
 
-    fn list_now(&self, filter: &RunFilter) -> Vec<RunRecord> {
+    fn list_now(&self, filter: &RunFilter) -> Result<Vec<RunRecord>> {
         let shared = self.shared();
-        let wanted = |record: &RunRecord| {
-            record.run.tenant == filter.tenant
-                && (filter.statuses.is_empty() || filter.statuses.contains(&record.status))
-                && record.run.id.as_str().starts_with(&filter.id_prefix)
+        let own = shared.order.iter().rev().filter_map(|id| shared.runs.get(id));
+        let mut own: Vec<_> = own.filter(|kept| kept.record.run.tenant == filter.tenant).collect();
+        own.sort_by_key(|kept| std::cmp::Reverse(kept.record.run.created_ms));
+        let behind = match &filter.before {
+            None => 0,
+            Some(run) => {
+                let place = own.iter().position(|kept| kept.record.run.id == *run);
+                place.ok_or_else(|| not_found(run))? + 1
+            }
         };
-        let newest_first = shared.order.iter().rev().filter_map(|id| shared.runs.get(id));
-        newest_first
-            .map(Kept::shown)
-            .filter(wanted)
+        let newest_first = own.into_iter().skip(behind).map(Kept::shown);
+        let listed = newest_first
+            .filter(|record| passes(filter, record))
             .take(filter.limit as usize)
             .map(|mut record| {
                 record.run.plan.clear();
                 record.run.request.clear();
                 record
-            })
-            .collect()
+            });
+        Ok(listed.collect())
     }
 
     fn orphans_now(&self, limit: u32) -> Vec<(TenantId, RunId)> {
@@ -242,6 +244,15 @@ impl MemoryRuns {
 fn find<'a>(shared: &'a mut Shared, tenant: &TenantId, run: &RunId) -> Result<&'a mut Kept> {
     let kept = shared.runs.get_mut(run).filter(|kept| kept.record.run.tenant == *tenant);
     kept.ok_or_else(|| not_found(run))
+}
+
+fn passes(filter: &RunFilter, record: &RunRecord) -> bool {
+    let run = &record.run;
+    (filter.statuses.is_empty() || filter.statuses.contains(&record.status))
+        && run.id.as_str().starts_with(&filter.id_prefix)
+        && filter.workflow.as_ref().is_none_or(|name| run.workflow == *name)
+        && filter.created_from_ms.is_none_or(|from_ms| run.created_ms >= from_ms)
+        && filter.created_to_ms.is_none_or(|to_ms| run.created_ms < to_ms)
 }
 
 fn not_found(run: &RunId) -> Error {
@@ -304,7 +315,7 @@ impl RunStore for MemoryRuns {
     }
 
     fn list(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRecord>>> {
-        Box::pin(async move { Ok(self.list_now(&filter)) })
+        Box::pin(async move { self.list_now(&filter) })
     }
 
     fn find_output(&self, tenant: TenantId, key: Digest) -> BoxFuture<'_, Result<Option<String>>> {

@@ -7,9 +7,9 @@ use impasto_domain::{Digest, Error, ErrorKind, Money, Result, TenantId};
 use crate::memory::{MemoryRuns, Shared};
 use crate::{
     AssetEntry, AssetRecord, AssetStore, Batch, BoxFuture, DeliveryFilter, DeliveryRecord,
-    EndpointRecord, KeyRecord, KeyStore, LedgerKind, STARTED, TellState, Told, UploadPart,
-    UploadRecord, UploadStore, UsageLine, UsageStore, WebhookStore, WorkflowRecord, WorkflowStore,
-    topic_of,
+    EndpointRecord, Expired, KeyRecord, KeyStore, LedgerEntry, LedgerKind, STARTED, TellState,
+    Told, UploadPart, UploadRecord, UploadStore, UsageLine, UsageStore, WebhookStore,
+    WorkflowRecord, WorkflowStore, topic_of,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -19,6 +19,8 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 pub(crate) struct Desk {
     keys: BTreeMap<String, KeyRecord>,
     workflows: Vec<(TenantId, WorkflowRecord)>,
+    /// The last version of each workflow, also of those that were forgotten.
+    last_versions: BTreeMap<(TenantId, String), u32>,
     assets: Vec<(TenantId, AssetRecord)>,
     uploads: BTreeMap<(TenantId, String), UploadRecord>,
     endpoints: Vec<EndpointRecord>,
@@ -45,6 +47,19 @@ impl Desk {
             let number = self.next();
             self.assets.push((tenant.clone(), AssetRecord { number, first: entry }));
         }
+    }
+
+    /// Ends an upload; answers its parts that are parts of no other.
+    fn end(&mut self, key: &(TenantId, String)) -> Option<Vec<Digest>> {
+        let ended = self.uploads.remove(key)?;
+        let mut parts: Vec<Digest> = ended.parts.iter().map(|part| part.digest).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        let is_used = |digest: &Digest| {
+            self.uploads.values().flat_map(|other| &other.parts).any(|part| part.digest == *digest)
+        };
+        parts.retain(|digest| !is_used(digest));
+        Some(parts)
     }
 
     fn known<'a>(
@@ -126,6 +141,10 @@ impl KeyStore for MemoryRuns {
         })
     }
 
+    fn has_keys(&self) -> BoxFuture<'_, Result<bool>> {
+        self.at_desk(|shared| !shared.desk.keys.is_empty())
+    }
+
     fn revoke_key(&self, id: String, at_ms: u64) -> BoxFuture<'_, Result<bool>> {
         self.at_desk(move |shared| {
             let key = shared.desk.keys.get_mut(&id);
@@ -142,6 +161,14 @@ impl KeyStore for MemoryRuns {
     }
 }
 
+impl Desk {
+    /// What is kept of a workflow, newest first.
+    fn versions(&self, tenant: &TenantId, name: &str) -> impl Iterator<Item = &WorkflowRecord> {
+        let own = self.workflows.iter().rev();
+        own.filter(move |(owner, kept)| owner == tenant && kept.name == name).map(|(_, kept)| kept)
+    }
+}
+
 impl WorkflowStore for MemoryRuns {
     fn put_workflow(
         &self,
@@ -151,14 +178,17 @@ impl WorkflowStore for MemoryRuns {
         at_ms: u64,
     ) -> BoxFuture<'_, Result<u32>> {
         self.at_desk(move |shared| {
-            let all = &mut shared.desk.workflows;
-            let newest =
-                all.iter().rev().find(|(owner, kept)| *owner == tenant && kept.name == name);
-            let version = match newest {
-                Some((_, newest)) if newest.text == text => return newest.version,
-                newest => newest.map_or(1, |(_, newest)| newest.version + 1),
-            };
-            all.push((tenant, WorkflowRecord { name, version, text, created_ms: at_ms }));
+            let desk = &mut shared.desk;
+            if let Some(newest) = desk.versions(&tenant, &name).next()
+                && newest.text == text
+            {
+                return newest.version;
+            }
+            let version = desk.last_versions.entry((tenant.clone(), name.clone())).or_default();
+            *version += 1;
+            let kept = WorkflowRecord { name, version: *version, text, created_ms: at_ms };
+            let version = kept.version;
+            desk.workflows.push((tenant, kept));
             version
         })
     }
@@ -170,12 +200,8 @@ impl WorkflowStore for MemoryRuns {
         version: Option<u32>,
     ) -> BoxFuture<'_, Result<Option<WorkflowRecord>>> {
         self.at_desk(move |shared| {
-            let wanted = |(owner, kept): &&(TenantId, WorkflowRecord)| {
-                *owner == tenant
-                    && kept.name == name
-                    && version.is_none_or(|version| kept.version == version)
-            };
-            shared.desk.workflows.iter().rev().find(wanted).map(|(_, kept)| kept.clone())
+            let mut versions = shared.desk.versions(&tenant, &name);
+            versions.find(|kept| version.is_none_or(|version| kept.version == version)).cloned()
         })
     }
 
@@ -192,12 +218,7 @@ impl WorkflowStore for MemoryRuns {
         tenant: TenantId,
         name: String,
     ) -> BoxFuture<'_, Result<Vec<WorkflowRecord>>> {
-        self.at_desk(move |shared| {
-            let own = shared.desk.workflows.iter().rev();
-            own.filter(|(owner, kept)| *owner == tenant && kept.name == name)
-                .map(|(_, kept)| kept.clone())
-                .collect()
-        })
+        self.at_desk(move |shared| shared.desk.versions(&tenant, &name).cloned().collect())
     }
 
     fn remove_workflow(&self, tenant: TenantId, name: String) -> BoxFuture<'_, Result<bool>> {
@@ -300,15 +321,24 @@ impl UploadStore for MemoryRuns {
         self.at_desk(move |shared| shared.desk.uploads.get(&(tenant, id)).cloned())
     }
 
-    fn end_upload(&self, tenant: TenantId, id: String) -> BoxFuture<'_, Result<bool>> {
-        self.at_desk(move |shared| shared.desk.uploads.remove(&(tenant, id)).is_some())
+    fn end_upload(
+        &self,
+        tenant: TenantId,
+        id: String,
+    ) -> BoxFuture<'_, Result<Option<Vec<Digest>>>> {
+        self.at_desk(move |shared| shared.desk.end(&(tenant, id)))
     }
 
-    fn end_expired_uploads(&self, now_ms: u64) -> BoxFuture<'_, Result<usize>> {
+    fn end_expired_uploads(&self, now_ms: u64, limit: u32) -> BoxFuture<'_, Result<Expired>> {
         self.at_desk(move |shared| {
-            let before = shared.desk.uploads.len();
-            shared.desk.uploads.retain(|_, upload| upload.expires_ms > now_ms);
-            before - shared.desk.uploads.len()
+            let all = shared.desk.uploads.iter();
+            let over = all.filter(|(_, upload)| upload.expires_ms <= now_ms);
+            let over: Vec<_> = over.map(|(key, _)| key.clone()).take(limit as usize).collect();
+            let mut expired = Expired { uploads: over.len(), parts: Vec::new() };
+            for key in over {
+                expired.parts.extend(shared.desk.end(&key).unwrap_or_default());
+            }
+            expired
         })
     }
 }
@@ -395,6 +425,19 @@ impl WebhookStore for MemoryRuns {
     }
 }
 
+/// What the entries of one run add up to: charges, and intents that nothing has come of yet.
+fn spent(ledger: &[LedgerEntry], from_ms: u64) -> Money {
+    let is_open = |it: &LedgerEntry| {
+        let closes = |end: &LedgerEntry| {
+            end.kind != LedgerKind::Intent && end.step == it.step && end.attempt == it.attempt
+        };
+        it.kind == LedgerKind::Intent && !ledger.iter().any(closes)
+    };
+    let counts =
+        |it: &&LedgerEntry| it.at_ms >= from_ms && (it.kind == LedgerKind::Charge || is_open(it));
+    ledger.iter().filter(counts).map(|entry| entry.amount).sum()
+}
+
 impl UsageStore for MemoryRuns {
     fn usage(
         &self,
@@ -404,19 +447,16 @@ impl UsageStore for MemoryRuns {
     ) -> BoxFuture<'_, Result<Vec<UsageLine>>> {
         self.at_desk(move |shared| {
             let mut lines = BTreeMap::new();
-            for entry in shared.ledger_of(&tenant) {
-                if entry.kind == LedgerKind::Charge && (from_ms..to_ms).contains(&entry.at_ms) {
-                    let day = entry.at_ms / DAY_MS;
-                    let line =
-                        lines.entry((day, entry.offer.clone())).or_insert_with(|| UsageLine {
-                            day,
-                            offer: entry.offer.clone(),
-                            charges: 0,
-                            amount: Money::ZERO,
-                        });
-                    line.charges += 1;
-                    line.amount += entry.amount;
-                }
+            let charged = |entry: &&LedgerEntry| {
+                entry.kind == LedgerKind::Charge && (from_ms..to_ms).contains(&entry.at_ms)
+            };
+            for entry in shared.runs_of(&tenant).flat_map(|(_, ledger)| ledger).filter(charged) {
+                let (day, offer) = (entry.at_ms / DAY_MS, entry.offer.clone());
+                let nothing =
+                    UsageLine { day, offer: offer.clone(), charges: 0, amount: Money::ZERO };
+                let line = lines.entry((day, offer)).or_insert(nothing);
+                line.charges += 1;
+                line.amount += entry.amount;
             }
             lines.into_values().collect()
         })
@@ -424,23 +464,19 @@ impl UsageStore for MemoryRuns {
 
     fn spent_since(&self, tenant: TenantId, from_ms: u64) -> BoxFuture<'_, Result<Money>> {
         self.at_desk(move |shared| {
-            shared
-                .runs_of(&tenant)
-                .map(|ledger| {
-                    let is_open = |it: &crate::LedgerEntry| {
-                        it.kind == LedgerKind::Intent
-                            && !ledger.iter().any(|end| {
-                                end.kind != LedgerKind::Intent
-                                    && end.step == it.step
-                                    && end.attempt == it.attempt
-                            })
-                    };
-                    let counts = |it: &&crate::LedgerEntry| {
-                        it.at_ms >= from_ms && (it.kind == LedgerKind::Charge || is_open(it))
-                    };
-                    ledger.iter().filter(counts).map(|entry| entry.amount).sum::<Money>()
-                })
-                .sum()
+            shared.runs_of(&tenant).map(|(_, ledger)| spent(ledger, from_ms)).sum()
+        })
+    }
+
+    fn spent_by(
+        &self,
+        tenant: TenantId,
+        payer: String,
+        from_ms: u64,
+    ) -> BoxFuture<'_, Result<Money>> {
+        self.at_desk(move |shared| {
+            let own = shared.runs_of(&tenant).filter(|(run, _)| run.payer == payer);
+            own.map(|(_, ledger)| spent(ledger, from_ms)).sum()
         })
     }
 }

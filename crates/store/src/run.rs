@@ -98,6 +98,8 @@ pub struct NewRun {
     pub start_by_ms: Option<u64>,
     /// Whom to tell of it; opaque.
     pub webhook: Option<String>,
+    /// Who among the tenant's own spends what it costs, such as a key; empty if nobody in particular.
+    pub payer: String,
     /// What keeps the same wish from becoming two runs; not read back.
     pub claim: Option<Claim>,
 }
@@ -255,8 +257,8 @@ impl fmt::Debug for Lease {
     }
 }
 
-/// Which runs to list. Newest first.
-#[derive(Clone, Debug)]
+/// Which runs to list. Newest first: by the time of their creation, then by the order of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFilter {
     /// Whose.
     pub tenant: TenantId,
@@ -264,6 +266,15 @@ pub struct RunFilter {
     pub statuses: Vec<RunStatus>,
     /// Only those whose id begins so.
     pub id_prefix: String,
+    /// Only those of the workflow, or the task, of this name.
+    pub workflow: Option<String>,
+    /// Only those created then or later, in milliseconds since 1970.
+    pub created_from_ms: Option<u64>,
+    /// Only those created before then, in milliseconds since 1970.
+    pub created_to_ms: Option<u64>,
+    /// Only those that are listed behind this one: the last of the page before. One that the tenant
+    /// does not have is not found.
+    pub before: Option<RunId>,
     /// The most to list.
     pub limit: u32,
 }
@@ -271,7 +282,16 @@ pub struct RunFilter {
 impl RunFilter {
     /// The newest runs of `tenant`, whatever their state.
     pub fn newest(tenant: TenantId, limit: u32) -> Self {
-        Self { tenant, statuses: Vec::new(), id_prefix: String::new(), limit }
+        Self {
+            tenant,
+            statuses: Vec::new(),
+            id_prefix: String::new(),
+            workflow: None,
+            created_from_ms: None,
+            created_to_ms: None,
+            before: None,
+            limit,
+        }
     }
 }
 
@@ -289,6 +309,10 @@ pub trait Recovery: Send + Sync {
 
     /// Runs of all tenants that nobody works on although they are not done, because their process
     /// ended: the highest priority first, then the oldest.
+    ///
+    /// Who lets go of a run for another to go on with it, as at the end of a process, drops its lease
+    /// and commits no status: it stays running, and is an orphan. Who stops a run for good commits
+    /// [`RunStatus::Interrupted`] (or what else it came to), and it is none.
     fn orphans(&self, limit: u32) -> BoxFuture<'_, Result<Vec<(TenantId, RunId)>>>;
 }
 
@@ -307,7 +331,7 @@ pub trait RunStore: Recovery {
     /// The run and its events with a number above `after`.
     fn load(&self, tenant: TenantId, run: RunId, after: u64) -> BoxFuture<'_, Result<StoredRun>>;
 
-    /// Runs that pass the filter, newest first.
+    /// Runs that pass the filter, newest first; their plan and request are left empty.
     fn list(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRecord>>>;
 
     /// The output kept under a key, as JSON text.
