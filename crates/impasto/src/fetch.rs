@@ -198,7 +198,8 @@ mod tests {
         for (answer, status) in table {
             let (port, asked) = place(answer).await;
             let url = format!("http://127.0.0.1:{port}/hook");
-            let given = tokio::time::timeout(Duration::from_secs(2), open().post(message(url)));
+            let outside = open();
+            let given = tokio::time::timeout(Duration::from_secs(2), outside.post(message(url)));
             assert_eq!(given.await.unwrap().unwrap(), status);
             let asked = asked.lock().unwrap().concat();
             assert_eq!(asked.matches("POST /hook HTTP/1.1\r\n").count(), 1, "{asked}");

@@ -5,6 +5,7 @@ mod args;
 mod catalogue;
 mod compose;
 mod deliver;
+mod fetch;
 mod inputs;
 mod keys;
 mod lint;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use impasto_catalog::Catalog;
 use impasto_domain::{Error, Result};
 use impasto_engine::Engine;
-use impasto_server::{Handle, NoFetch, Parts, Server, ServerOptions, Tls};
+use impasto_server::{Handle, Parts, Server, ServerOptions, Tls};
 use impasto_store::KeyStore;
 use impasto_store_sql::FolderBlobs;
 use tracing_subscriber::EnvFilter;
@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{GlobalFlags, LogFormat, McpCommand, ServeCommand};
 use crate::catalogue;
 use crate::compose::{self, House};
+use crate::fetch::Outside;
 use crate::inputs::unreadable;
 use crate::runs::{Exit, FINE, STOPPED};
 use crate::screen::Screen;
@@ -99,7 +100,7 @@ fn parts(
     global: &GlobalFlags,
     screen: Screen,
 ) -> Result<(House, Parts, ServerOptions)> {
-    let Settings { server, engine, network: _ } = Settings::read(config)?;
+    let Settings { server, engine, network } = Settings::read(config)?;
     let house = compose::house(global, engine, screen)?;
     let catalog_folder = global.catalog.clone();
     let parts = Parts {
@@ -108,7 +109,7 @@ fn parts(
         blobs: Arc::clone(&house.blobs) as _,
         pieces: Arc::new(FolderBlobs::open(&house.data.join(PIECES_FOLDER))?),
         reload: Some(Arc::new(move || catalogue::load(catalog_folder.as_deref(), screen))),
-        fetch: Arc::new(NoFetch),
+        fetch: Arc::new(Outside::new(network)?),
         clock: Arc::clone(&house.clock) as _,
         secret: secret(&house.data.join(SECRET_FILE))?,
     };

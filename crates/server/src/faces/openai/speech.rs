@@ -75,7 +75,7 @@ async fn told(mut flow: Flow, wanted: Wanted, as_events: bool) -> Result<Respons
     }
     let media_type = wanted.encoding.media_type();
     if !flow.is_made() {
-        return Ok(typed(media_type, Body::from_stream(spoken(first, flow))));
+        return Ok(typed(media_type, Body::from_stream(flow.stream(first))));
     }
     let rest = flow.whole().await.map_err(failed)?;
     let whole = if rest.is_empty() { first } else { [first, rest].concat().into() };
@@ -103,18 +103,6 @@ fn wanted(format: Option<&str>) -> Result<Wanted, Failure> {
 }
 
 type Item = Result<Bytes, std::io::Error>;
-
-/// The bytes of the sound. A failure in the middle breaks the connection: the client must not take half
-/// of it for all of it.
-fn spoken(first: Bytes, flow: Flow) -> impl futures_util::Stream<Item = Item> + Send {
-    stream::unfold((Some(first), flow), |(first, mut flow)| async move {
-        if let Some(first) = first.filter(|first| !first.is_empty()) {
-            return Some((Ok(first), (None, flow)));
-        }
-        let next = flow.next().await.map_err(|error| std::io::Error::other(error.to_string()));
-        Some((next.transpose()?, (None, flow)))
-    })
-}
 
 /// Where a stream of events is.
 enum At {

@@ -68,14 +68,16 @@ async fn note(
     if let Some(body) = body.as_object_mut() {
         body.insert("metadata".to_owned(), metadata);
     }
+    let at_ms = app.now_ms();
     let entry = AssetEntry {
         digest,
         body: body.to_string(),
         role: AssetRole::Upload,
         run: None,
-        step: FACE.to_owned(),
+        // Each upload is a way of its own in which the file is known.
+        step: format!("{FACE} {at_ms}"),
         name: name.to_owned(),
-        at_ms: app.now_ms(),
+        at_ms,
     };
     app.store().record_assets(tenant.clone(), vec![entry]).await
 }
@@ -83,7 +85,7 @@ async fn note(
 /// What is known of a file of the caller's.
 async fn file(app: &App, caller: &Caller, base: &Base, digest: Digest) -> Result<wire::File> {
     let origins = app.store().asset_origins(caller.tenant.clone(), digest).await?;
-    let noted = origins.iter().rev().find(|entry| entry.step == FACE);
+    let noted = origins.iter().rev().find(|entry| entry.step.starts_with(FACE));
     let entry = noted.or_else(|| origins.first()).ok_or_else(|| missing(&digest.to_string()))?;
     shown(base, entry)
 }

@@ -7,6 +7,7 @@ mod other;
 mod predictions;
 mod shape;
 mod stream;
+mod webhooks;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -14,6 +15,7 @@ use http::Uri;
 
 use crate::app::App;
 use error::Refusal;
+pub(crate) use webhooks::compose;
 
 /// Its routes, below the prefix of the face.
 pub(crate) fn routes() -> Router<App> {

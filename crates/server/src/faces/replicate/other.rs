@@ -3,12 +3,9 @@
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::Mac;
 use http::{Request, StatusCode};
 use impasto_dialects::replicate::wire;
-use impasto_domain::{Error, TenantId};
+use impasto_domain::Error;
 use serde_json::json;
 
 use super::error::{Refusal, Who};
@@ -134,11 +131,5 @@ pub(super) async fn account(who: Who) -> Answer {
 /// `GET /webhooks/default/secret`.
 pub(super) async fn secret(State(app): State<App>, who: Who) -> Answer {
     let caller = who.may(Scope::Write)?;
-    Ok(json(StatusCode::OK, &wire::Secret { key: secret_of(&app, &caller.tenant) })?)
-}
-
-/// The secret that signs what a tenant is told in this dialect.
-pub(super) fn secret_of(app: &App, tenant: &TenantId) -> String {
-    let key = app.derive("replicate webhook", tenant.as_str()).finalize().into_bytes();
-    format!("whsec_{}", STANDARD.encode(key))
+    Ok(json(StatusCode::OK, &wire::Secret { key: app.webhook_secret(&caller.tenant) })?)
 }

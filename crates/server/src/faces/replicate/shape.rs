@@ -59,6 +59,8 @@ pub(super) async fn prediction(
     let seconds =
         |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?) as f64 / 1000.0);
     let ended_ms = view.ended_ms.filter(|_| status.is_over());
+    // What was known already began when it was asked for.
+    let started_ms = view.started_ms.or(ended_ms.map(|_| view.created_ms));
     let address = format!("{}/replicate/v1/predictions/{}", base.0, view.id);
     Ok(wire::Prediction {
         model: if view.origin.name.is_empty() {
@@ -75,10 +77,10 @@ pub(super) async fn prediction(
         source: Some("api".to_owned()),
         status,
         created_at: Some(rfc3339(view.created_ms)),
-        started_at: view.started_ms.map(rfc3339),
+        started_at: started_ms.map(rfc3339),
         completed_at: ended_ms.map(rfc3339),
         metrics: wire::Metrics {
-            predict_time: seconds(view.started_ms, ended_ms),
+            predict_time: seconds(started_ms, ended_ms),
             total_time: seconds(Some(view.created_ms), ended_ms),
         },
         urls: wire::PredictionUrls {

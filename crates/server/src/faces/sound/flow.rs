@@ -1,6 +1,7 @@
 //! A sound as it is made: forwarded while it comes, completed from the result.
 
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 use impasto_domain::{AssetRef, Error, MediaKind, Result, Values};
 
 use super::{Encoder, Encoding, Wanted, wav};
@@ -89,6 +90,24 @@ impl Flow {
             whole.extend_from_slice(&next);
         }
         Ok(whole.into())
+    }
+
+    /// The sound from this first piece on. A failure in the middle breaks the connection: the client must
+    /// not take half of it for all of it.
+    pub(crate) fn stream(
+        self,
+        first: Bytes,
+    ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
+        stream::unfold((Some(first), Some(self)), |(first, flow)| async move {
+            let mut flow = flow?;
+            if let Some(first) = first.filter(|first| !first.is_empty()) {
+                return Some((Ok(first), (None, Some(flow))));
+            }
+            match flow.next().await {
+                Ok(next) => Some((Ok(next?), (None, Some(flow)))),
+                Err(error) => Some((Err(std::io::Error::other(error.to_string())), (None, None))),
+            }
+        })
     }
 
     fn next_of_rest(&mut self) -> Option<Bytes> {

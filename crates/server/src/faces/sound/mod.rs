@@ -8,7 +8,7 @@ mod flow;
 mod resample;
 mod wav;
 
-pub(crate) use flow::{Flow, succeeded};
+pub(crate) use flow::{Flow, sound_of, succeeded};
 
 use bytes::Bytes;
 use impasto_domain::{Error, Result, SoundFormat};
