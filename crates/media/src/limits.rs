@@ -40,6 +40,19 @@ pub struct Limits {
     pub ffmpeg_memory_bytes: u64,
     /// Time where ffmpeg does the decoding.
     pub ffmpeg_wall_ms: u64,
+    /// Address space where a film is decoded without ffmpeg: its sound is held as a whole.
+    pub film_memory_bytes: u64,
+    /// Time for a million pixels of frames of a film that is decoded without ffmpeg, on top of
+    /// `wall_ms`: a longer or a larger film may take longer.
+    pub film_wall_ms_per_megapixel: u64,
+    /// The most time for such a film, however long it is.
+    pub film_wall_ms: u64,
+    /// Processes of the user, all together, beyond which ffmpeg may start no more.
+    pub user_processes: u64,
+    /// Files that are decoded at the same time; more wait.
+    pub imports_at_once: usize,
+    /// Files that may wait; more are turned away.
+    pub imports_waiting: usize,
 }
 
 impl Default for Limits {
@@ -62,11 +75,24 @@ impl Default for Limits {
             wall_ms: 30_000,
             ffmpeg_memory_bytes: 4_000 * MEGABYTE,
             ffmpeg_wall_ms: 300_000,
+            film_memory_bytes: 2_500 * MEGABYTE,
+            film_wall_ms_per_megapixel: 400,
+            film_wall_ms: 1_800_000,
+            user_processes: 8_192,
+            imports_at_once: 4,
+            imports_waiting: 64,
         }
     }
 }
 
 impl Limits {
+    /// How long decoding a film may take without ffmpeg, by its size and length.
+    pub fn film_wall_ms(&self, frame_pixels: u64, frames: u64) -> u64 {
+        let megapixels = frame_pixels.saturating_mul(frames) / 1_000_000;
+        let needed = megapixels.saturating_mul(self.film_wall_ms_per_megapixel);
+        self.wall_ms.saturating_add(needed).min(self.film_wall_ms.max(self.wall_ms))
+    }
+
     /// Refuses a picture or frame that is too large.
     pub fn check_size(&self, what: &str, width: u32, height: u32) -> Result<()> {
         if width == 0 || height == 0 {

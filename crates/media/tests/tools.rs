@@ -141,6 +141,22 @@ fn the_cup_is_cut_out_of_its_table() {
 }
 
 #[test]
+fn what_cannot_be_cut_out_well_is_not_trusted() {
+    let bench = Bench::default();
+    for photo in ["rocket.jpg", "chelsea.png"] {
+        let picture = Picture::decode(&std::fs::read(samples().join(photo)).unwrap()).unwrap();
+        // The same photograph is no better for being larger, even where the cut then is another.
+        let larger = picture.resized(picture.width() * 3 / 2, picture.height() * 3 / 2).unwrap();
+        for picture in [picture, larger] {
+            let input = json!({"image": asset(&bench, &picture)});
+            let output = run(&bench, "remove-background", input).unwrap();
+            let confidence = output["confidence"].as_number().unwrap();
+            assert!(confidence < 0.35, "{photo}: {confidence}");
+        }
+    }
+}
+
+#[test]
 fn a_plain_backdrop_is_cut_away_cleanly_and_a_wall_gives_no_confidence() {
     let bench = Bench::default();
     let inside = |x: u32, y: u32| (f64::from(x) - 200.0).hypot(f64::from(y) - 160.0) < 90.0;

@@ -8,6 +8,8 @@ mod clip;
 mod color;
 mod filter;
 mod glb;
+#[cfg(test)]
+mod listener;
 mod material;
 mod mesh;
 mod misbehaviour;

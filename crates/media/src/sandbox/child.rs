@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::panic;
 
 use impasto_domain::{Error, ErrorKind, MediaFacts, Result};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::exchange::{Heading, Request};
-use super::{ffmpeg, meshes, movies, pictures, sounds};
+use super::{fences, ffmpeg, meshes, movies, pictures, sounds};
 use crate::limits::Limits;
 use crate::sniff::Kind;
 
@@ -23,6 +23,7 @@ pub(super) struct Normalised {
 pub fn child_main() -> i32 {
     // What a panic says travels in the answer.
     panic::set_hook(Box::new(|_| {}));
+    let mut missing_fences = Vec::new();
     let answer = std::env::args()
         .next_back()
         .ok_or_else(|| Error::internal("no request"))
@@ -30,15 +31,26 @@ pub fn child_main() -> i32 {
             let request: Request = serde_json::from_str(&text)
                 .map_err(|error| Error::internal(format!("the request cannot be read: {error}")))?;
             lower_limits(&request)?;
+            let program = request.ffmpeg.as_ref().map(|ffmpeg| ffmpeg.program.as_path());
+            missing_fences = fences::raise(program);
             let bytes = read_input(&request.limits)?;
             without_panic(|| normalised(&bytes, &request))
         });
-    i32::from(write_answer(answer).is_err())
+    i32::from(write_answer(answer, missing_fences).is_err())
+}
+
+/// Tells the parent that the file, by its header, takes longer than others do.
+pub(super) fn ask_for_time(wall_ms: u64) -> Result<()> {
+    let told = write_line(&mut std::io::stdout().lock(), &Heading::Takes { wall_ms });
+    told.map_err(|error| Error::internal(format!("the parent does not listen: {error}")))
 }
 
 fn lower_limits(request: &Request) -> Result<()> {
     // Two threads of a decoder may use the time of the clock twice over.
-    let processor_s = (request.wall_ms() / 1000).max(1) * 2;
+    let processor_s = (request.most_wall_ms() / 1000).max(1) * 2;
+    // Counted over all of the user's processes, so it says something only where one may be started.
+    let processes =
+        request.ffmpeg.as_ref().map(|_| (Resource::Nproc, request.limits.user_processes));
     let limits = [
         (Resource::As, request.memory_bytes()),
         (Resource::Cpu, processor_s),
@@ -46,7 +58,9 @@ fn lower_limits(request: &Request) -> Result<()> {
         (Resource::Nofile, 64),
         (Resource::Core, 0),
     ];
-    for (resource, most) in limits {
+    for (resource, most) in limits.into_iter().chain(processes) {
+        // What is set lower already stays so.
+        let most = getrlimit(resource).maximum.map_or(most, |set| set.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).map_err(|error| {
             Error::internal(format!("the limit of {resource:?} cannot be set: {error}"))
@@ -79,7 +93,7 @@ fn normalised(bytes: &[u8], request: &Request) -> Result<Normalised> {
     let limits = &request.limits;
     let kind = Kind::admitted(bytes)?;
     let made = match (kind, &request.ffmpeg) {
-        (Kind::Mp4, None) => movies::check(bytes, limits)?,
+        (Kind::Mp4, None) => movies::normalise(bytes, limits)?,
         (Kind::Mp4, Some(program)) => {
             let film = movies::probe(bytes, limits)?;
             ffmpeg::normalise(program, kind, film.has_pictures, bytes, limits)?
@@ -97,18 +111,25 @@ fn normalised(bytes: &[u8], request: &Request) -> Result<Normalised> {
     Ok(Normalised { facts: MediaFacts { bytes: made.bytes.len() as u64, ..made.facts }, ..made })
 }
 
-fn write_answer(answer: Result<Normalised>) -> Result<(), std::io::Error> {
+fn write_answer(
+    answer: Result<Normalised>,
+    missing_fences: Vec<String>,
+) -> Result<(), std::io::Error> {
     let (heading, bytes) = match answer {
-        Ok(made) => (
-            Heading::Done { media_type: made.media_type.to_owned(), facts: made.facts },
-            made.bytes,
-        ),
+        Ok(Normalised { bytes, media_type, facts }) => {
+            (Heading::Done { media_type: media_type.to_owned(), facts, missing_fences }, bytes)
+        }
         Err(error) => (Heading::Failed(error), Vec::new()),
     };
     let mut output = std::io::stdout().lock();
-    serde_json::to_writer(&mut output, &heading)?;
-    output.write_all(b"\n")?;
+    write_line(&mut output, &heading)?;
     output.write_all(&bytes)?;
+    output.flush()
+}
+
+fn write_line(output: &mut impl Write, heading: &Heading) -> Result<(), std::io::Error> {
+    serde_json::to_writer(&mut *output, heading)?;
+    output.write_all(b"\n")?;
     output.flush()
 }
 

@@ -1,9 +1,11 @@
 //! Between parent and child: the request is one argument, the file comes in on standard input, and
-//! the answer goes out on standard output as a line of JSON with the bytes after it.
+//! the answer goes out on standard output as a line of JSON with the bytes after it. A line before
+//! that may ask for more time, up to a limit that the parent knows.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,19 +21,29 @@ pub(super) struct Request {
     pub(super) limits: Limits,
     /// Present if ffmpeg is to do the decoding.
     pub(super) ffmpeg: Option<Ffmpeg>,
+    /// Whether it may be a film that is to be decoded without ffmpeg.
+    pub(super) own_film: bool,
 }
 
 impl Request {
     pub(super) fn memory_bytes(&self) -> u64 {
         if self.ffmpeg.is_some() {
             self.limits.ffmpeg_memory_bytes
+        } else if self.own_film {
+            self.limits.film_memory_bytes
         } else {
             self.limits.memory_bytes
         }
     }
 
-    pub(super) fn wall_ms(&self) -> u64 {
+    /// The time that the child has if it does not ask for more.
+    fn wall_ms(&self) -> u64 {
         if self.ffmpeg.is_some() { self.limits.ffmpeg_wall_ms } else { self.limits.wall_ms }
+    }
+
+    /// The most time that the child can ask for.
+    pub(super) fn most_wall_ms(&self) -> u64 {
+        if self.own_film { self.limits.film_wall_ms.max(self.wall_ms()) } else { self.wall_ms() }
     }
 }
 
@@ -39,8 +51,10 @@ impl Request {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Heading {
+    /// The header says that it takes this long, from the start. Another heading follows.
+    Takes { wall_ms: u64 },
     /// The normalised file follows.
-    Done { media_type: String, facts: MediaFacts },
+    Done { media_type: String, facts: MediaFacts, missing_fences: Vec<String> },
     /// Nothing follows.
     Failed(Error),
 }
@@ -73,28 +87,68 @@ pub(super) fn call(sandbox: &Sandbox, request: &Request, bytes: &[u8]) -> Result
         return Err(broken("reached", &"it has no pipes"));
     };
     let most = sandbox.limits.output_bytes.saturating_add(MOST_HEADING_BYTES as u64);
-    let deadline = Instant::now() + Duration::from_millis(request.wall_ms());
+    let clock = Clock { start: Instant::now(), wall_ms: AtomicU64::new(request.wall_ms()) };
     let (status, answer) = thread::scope(|scope| {
         // A child that dies early breaks the pipe: what it said, or how it died, tells more.
         scope.spawn(move || {
             let _ = input.write_all(bytes);
         });
-        let reader = scope.spawn(move || {
-            let mut answer = Vec::new();
-            output.take(most).read_to_end(&mut answer).map(|_| answer).unwrap_or_default()
-        });
-        let status = wait(&mut child, deadline);
-        (status, reader.join().unwrap_or_default())
+        let reader = scope.spawn(|| listen(output, most, request, &clock));
+        let status = wait(&mut child, &clock);
+        (status, reader.join().unwrap_or(None))
     });
     match status? {
-        Some(status) if status.success() => read_answer(&answer),
-        Some(status) => Err(how_it_died(status, request)),
-        None => Err(out_of_time(request)),
+        Some(status) if status.success() => read_answer(answer),
+        Some(status) => Err(how_it_died(status, request, &clock)),
+        None => Err(out_of_time(&clock)),
     }
 }
 
-/// Waits until the child ends, or kills it and everything that it started at the deadline (`None`).
-fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
+/// How long the child has.
+struct Clock {
+    start: Instant,
+    wall_ms: AtomicU64,
+}
+
+impl Clock {
+    fn wall_ms(&self) -> u64 {
+        self.wall_ms.load(Ordering::Relaxed)
+    }
+
+    fn is_over(&self) -> bool {
+        self.start.elapsed() >= Duration::from_millis(self.wall_ms())
+    }
+}
+
+/// Reads what the child says: the heading of its answer, and the bytes after it.
+fn listen(
+    output: ChildStdout,
+    most: u64,
+    request: &Request,
+    clock: &Clock,
+) -> Option<(Heading, Vec<u8>)> {
+    let mut output = BufReader::new(output);
+    let mut next_heading = || -> Option<Heading> {
+        let mut line = Vec::new();
+        let taken = MOST_HEADING_BYTES as u64;
+        output.by_ref().take(taken).read_until(b'\n', &mut line).ok()?;
+        serde_json::from_slice(&line).ok()
+    };
+    let heading = match next_heading()? {
+        Heading::Takes { wall_ms } => {
+            clock.wall_ms.store(wall_ms.min(request.most_wall_ms()), Ordering::Relaxed);
+            next_heading()?
+        }
+        heading => heading,
+    };
+    let mut bytes = Vec::new();
+    output.take(most).read_to_end(&mut bytes).ok()?;
+    Some((heading, bytes))
+}
+
+/// Waits until the child ends, or kills it and everything that it started when its time is over
+/// (`None`).
+fn wait(child: &mut Child, clock: &Clock) -> Result<Option<ExitStatus>> {
     let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     let end_all = || {
         if let Some(group) = group {
@@ -110,7 +164,7 @@ fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
             end_all();
             return Ok(status);
         }
-        if Instant::now() >= deadline {
+        if clock.is_over() {
             end_all();
             let _ = child.wait();
             return Ok(None);
@@ -119,8 +173,8 @@ fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
     }
 }
 
-fn out_of_time(request: &Request) -> Error {
-    let seconds = request.wall_ms() as f64 / 1000.0;
+fn out_of_time(clock: &Clock) -> Error {
+    let seconds = clock.wall_ms() as f64 / 1000.0;
     let mut error = Error::new(
         ErrorKind::Timeout,
         format!("decoding took longer than {seconds} s and was stopped"),
@@ -129,14 +183,14 @@ fn out_of_time(request: &Request) -> Error {
     error.hint("send a smaller or simpler file")
 }
 
-fn how_it_died(status: ExitStatus, request: &Request) -> Error {
+fn how_it_died(status: ExitStatus, request: &Request, clock: &Clock) -> Error {
     const ABORTED: i32 = 6;
     const KILLED: i32 = 9;
     const OUT_OF_PROCESSOR_TIME: i32 = 24;
     const FILE_TOO_LARGE: i32 = 25;
     let megabytes = request.memory_bytes() / 1_000_000;
     match status.signal() {
-        Some(OUT_OF_PROCESSOR_TIME | KILLED) => out_of_time(request),
+        Some(OUT_OF_PROCESSOR_TIME | KILLED) => out_of_time(clock),
         Some(ABORTED) => Error::invalid(format!(
             "decoding was broken off: most likely the file needs more than the {megabytes} MB of memory it may have"
         ))
@@ -149,23 +203,18 @@ fn how_it_died(status: ExitStatus, request: &Request) -> Error {
     }
 }
 
-fn read_answer(answer: &[u8]) -> Result<Imported> {
-    let broken = || Error::internal("the sandbox gave no answer that can be read");
-    let end = answer
-        .iter()
-        .take(MOST_HEADING_BYTES)
-        .position(|byte| *byte == b'\n')
-        .ok_or_else(broken)?;
-    let (heading, bytes) = answer.split_at(end);
-    match serde_json::from_slice(heading).map_err(|_| broken())? {
-        Heading::Done { media_type, facts } => {
-            let bytes = bytes.get(1..).unwrap_or_default().to_vec();
+fn read_answer(answer: Option<(Heading, Vec<u8>)>) -> Result<Imported> {
+    match answer {
+        Some((Heading::Done { media_type, facts, missing_fences }, bytes)) => {
             if facts.bytes != bytes.len() as u64 {
                 return Err(Error::invalid("what is made of the file is too large")
                     .hint("send a smaller file"));
             }
-            Ok(Imported { bytes, media_type, facts })
+            Ok(Imported { bytes, media_type, facts, missing_fences })
         }
-        Heading::Failed(error) => Err(error),
+        Some((Heading::Failed(error), _)) => Err(error),
+        Some((Heading::Takes { .. }, _)) | None => {
+            Err(Error::internal("the sandbox gave no answer that can be read"))
+        }
     }
 }

@@ -8,10 +8,14 @@
 //! whatever is in the store was written by Impasto.
 //!
 //! The child has an empty environment, an empty folder of its own, and a process group that is
-//! killed when the clock runs out. It keeps the user's rights to files and network: the fence
-//! against *those* is that no decoder in it opens a name found in a file (formats that do so are
-//! refused, and ffmpeg gets one demuxer and no protocol but `file`). Namespaces are left to whoever
-//! runs the service.
+//! killed when the clock runs out. On Linux it also fences itself in before it reads a byte: where
+//! our own decoders work, no file can be opened, no socket made and no program started; ffmpeg sees
+//! its folder and the system's libraries, and no network. What a kernel lacks of this is told in
+//! [`Imported::missing_fences`], and is no reason to fail. On any system, no decoder opens a name
+//! found in a file: formats that do so are refused, and ffmpeg gets one demuxer and no protocol but
+//! `file`.
+//!
+//! So many files are decoded at once as [`Limits::imports_at_once`] says; more wait, up to a limit.
 //!
 //! ```no_run
 //! use impasto_media::sandbox::Sandbox;
@@ -25,7 +29,9 @@
 
 mod child;
 mod exchange;
+mod fences;
 mod ffmpeg;
+mod gate;
 mod meshes;
 mod movies;
 mod pictures;
@@ -50,6 +56,8 @@ pub struct Imported {
     pub media_type: String,
     /// Its facts.
     pub facts: MediaFacts,
+    /// The fences that this machine's kernel could not raise around the decoder, in words.
+    pub missing_fences: Vec<String>,
 }
 
 /// Where foreign files are decoded.
@@ -78,7 +86,7 @@ impl Sandbox {
 
     /// Checks, decodes and normalises a foreign file. `declared_name` is for messages only.
     ///
-    /// Blocks until the child is done: call it on a thread that may wait.
+    /// Blocks until the child is done, or while others are: call it on a thread that may wait.
     pub fn import(&self, bytes: &[u8], declared_name: &str) -> Result<Imported> {
         let named = |error: Error| error.context(shown(declared_name));
         let size = bytes.len() as u64;
@@ -87,10 +95,10 @@ impl Sandbox {
             return Err(named(Error::invalid(message).hint("send a smaller file")));
         }
         let kind = Kind::admitted(bytes).map_err(named)?;
-        let request = exchange::Request {
-            limits: self.limits.clone(),
-            ffmpeg: self.ffmpeg_for(kind).map_err(named)?,
-        };
+        let ffmpeg = self.ffmpeg_for(kind).map_err(named)?;
+        let own_film = kind == Kind::Mp4 && ffmpeg.is_none();
+        let request = exchange::Request { limits: self.limits.clone(), ffmpeg, own_film };
+        let _pass = gate::GATE.pass(&self.limits).map_err(named)?;
         exchange::call(self, &request, bytes).map_err(named)
     }
 

@@ -1,26 +1,27 @@
 //! Foreign MP4 films: what their boxes say, read without decoding a frame.
 //!
-//! With ffmpeg a film is encoded anew. Without it, [`check`] lets films of the one pair of codecs
-//! that the video tools decode (H.264 and AAC) through as they are, once their boxes have been
-//! checked; their frames are decoded later, by decoders without unsafe code. That is the single
-//! exception to "whatever is in the store was written by Impasto".
+//! With ffmpeg a film is encoded anew by it. Without it, [`normalise`] does so for films of the one
+//! pair of codecs that our own decoders read (H.264 and AAC).
 
-use impasto_domain::{Error, MediaFacts, Result};
+use impasto_domain::{Bench, Error, MediaFacts, Result};
 
-use super::child::{Normalised, undecodable};
+use super::child::{Normalised, ask_for_time, undecodable};
 use super::sounds;
 use crate::limits::Limits;
 use crate::sniff::Kind;
+use crate::video::{VideoLimits, decode_foreign_mp4};
 
 /// What the boxes of a film say.
 pub(super) struct Film {
     pub(super) has_pictures: bool,
     pub(super) facts: MediaFacts,
     codecs: Vec<[u8; 4]>,
+    /// Of the first track of pictures.
+    frames: u64,
 }
 
-/// Checks a film that our own tools can decode and passes it on; a file with sound alone becomes WAV.
-pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Normalised> {
+/// Decodes a film with our own decoders and writes it anew; a file with sound alone becomes WAV.
+pub(super) fn normalise(bytes: &[u8], limits: &Limits) -> Result<Normalised> {
     let film = probe(bytes, limits)?;
     if !film.has_pictures {
         return sounds::normalise(bytes, Kind::Mp4, limits);
@@ -33,7 +34,16 @@ pub(super) fn check(bytes: &[u8], limits: &Limits) -> Result<Normalised> {
         ))
         .hint("install ffmpeg 5.1 or later, or send the film as H.264 with AAC"));
     }
-    Ok(Normalised { bytes: bytes.to_vec(), media_type: "video/mp4", facts: film.facts })
+    let pixels =
+        u64::from(film.facts.width.unwrap_or(0)) * u64::from(film.facts.height.unwrap_or(0));
+    ask_for_time(limits.film_wall_ms(pixels, film.frames))?;
+    let allowed = VideoLimits {
+        pixels: limits.pixels.min(VideoLimits::default().pixels),
+        seconds: limits.duration_ms as f64 / 1000.0,
+        fps: limits.fps,
+    };
+    let (bytes, facts) = decode_foreign_mp4(bytes, &allowed, &Bench::default())?;
+    Ok(Normalised { bytes, media_type: "video/mp4", facts })
 }
 
 /// Reads the boxes of a film and holds them against the limits.
@@ -64,7 +74,8 @@ pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Film> {
             limits.check_count("streams", tracks.len() as u64, u64::from(limits.streams))?;
         }
     }
-    let mut film = Film { has_pictures: false, facts: MediaFacts::default(), codecs: Vec::new() };
+    let mut film =
+        Film { has_pictures: false, facts: MediaFacts::default(), codecs: Vec::new(), frames: 0 };
     for track in &tracks {
         film.add(track, limits)?;
     }
@@ -93,6 +104,7 @@ impl Film {
                 .hint("reduce its frame rate before sending it"));
             }
             if !self.has_pictures {
+                self.frames = track.samples;
                 self.facts.width = Some(u32::from(track.width));
                 self.facts.height = Some(u32::from(track.height));
                 self.facts.fps = Some((fps * 1000.0).round() / 1000.0);

@@ -11,7 +11,7 @@ use crate::text::{self, Align, Style};
 const SAFE_WIDTH: f32 = 0.84;
 
 /// Distance of the lowest line from the lower edge, as a share of the height.
-const SAFE_BELOW: f32 = 0.07;
+const SAFE_BELOW: f32 = 0.045;
 
 /// The most lines that are shown at once.
 const MOST_LINES: usize = 2;
@@ -115,10 +115,14 @@ fn draw_page(
     );
     let mut picture = Picture::filled(size.0.max(1), size.1.max(1), [0; 4]);
     let at = ((wide - extent.width_px) / 2.0 - left, margin);
-    if look == CaptionLook::Boxed {
-        let pad = style.size_px * 0.35;
-        let corners = (at.0 - pad, at.1 - pad * 0.5, at.0 + extent.width_px + pad);
-        draw_box(&mut picture, corners, at.1 + extent.height_px + pad * 0.5, pad);
+    let ground = match look {
+        CaptionLook::Boxed => Some(Ground { opacity: 0.72, pad: 0.35, softness: 0.0 }),
+        // Just enough to take the detail out of what is behind the letters.
+        CaptionLook::Plain => Some(Ground { opacity: 0.36, pad: 0.55, softness: 0.9 }),
+        CaptionLook::Bold => None,
+    };
+    if let Some(ground) = ground {
+        ground.draw(&mut picture, at, (extent.width_px, extent.height_px), style.size_px);
     }
     // Shadows upon shadows make up for the missing box.
     let layers = match look {
@@ -132,14 +136,29 @@ fn draw_page(
     Overlay { from_s, to_s, left: left as u32, top: top as u32, picture }
 }
 
-/// A dark box with round corners, soft at the edge by a pixel.
-fn draw_box(picture: &mut Picture, (left, top, right): (f32, f32, f32), bottom: f32, radius: f32) {
-    for (x, y, pixel) in picture.pixels.enumerate_pixels_mut() {
-        let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
-        let beyond_x = (left + radius - x).max(x - (right - radius)).max(0.0);
-        let beyond_y = (top + radius - y).max(y - (bottom - radius)).max(0.0);
-        let inside = (radius - beyond_x.hypot(beyond_y) + 0.5).clamp(0.0, 1.0);
-        pixel.0 = [12, 12, 14, (inside * 184.0).round() as u8];
+/// What lies behind letters: a dark box with round corners.
+struct Ground {
+    /// How dark it is in the middle, from 0 to 1.
+    opacity: f32,
+    /// How far it goes beyond the letters, and over how much of that again it fades, in sizes of a
+    /// letter.
+    pad: f32,
+    softness: f32,
+}
+
+impl Ground {
+    fn draw(&self, picture: &mut Picture, at: (f32, f32), extent: (f32, f32), size_px: f32) {
+        let (pad, fade) = (self.pad * size_px, (self.softness * size_px).max(1.0));
+        let (left, top) = (at.0 - pad, at.1 - pad * 0.5);
+        let (right, bottom) = (at.0 + extent.0 + pad, at.1 + extent.1 + pad * 0.5);
+        for (x, y, pixel) in picture.pixels.enumerate_pixels_mut() {
+            let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+            let beyond_x = (left + pad - x).max(x - (right - pad)).max(0.0);
+            let beyond_y = (top + pad - y).max(y - (bottom - pad)).max(0.0);
+            let inside = ((pad - beyond_x.hypot(beyond_y)) / fade + 0.5).clamp(0.0, 1.0);
+            let smooth = inside * inside * (3.0 - 2.0 * inside);
+            pixel.0 = [12, 12, 14, (smooth * self.opacity * 255.0).round() as u8];
+        }
     }
 }
 

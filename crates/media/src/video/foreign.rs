@@ -54,7 +54,7 @@ pub fn decode_foreign_mp4(
         },
         None => None,
     };
-    let mut frames = Frames::new(file, &video, limits)?;
+    let mut frames = Frames::new(file, &video, fps, limits)?;
     render::encode_mp4(&mut frames, fps, sound.as_ref(), bench)
 }
 
@@ -87,29 +87,31 @@ fn checked_rate(video: &Track, limits: &VideoLimits) -> Result<f64> {
     Ok(fps)
 }
 
-/// The frames of a track in the order in which they are shown.
+/// The frames of a track, evenly in time: where its own times are uneven, some are shown twice or
+/// not at all.
 struct Frames<'a> {
     file: &'a [u8],
     track: &'a Track,
     decoder: Decoder,
     next: usize,
     waiting: BTreeMap<i64, YuvFrame>,
-    /// When each sample is shown, sorted: the frame with the first of them is due.
+    /// For each frame that is to come, when the one was meant to be shown that is seen then.
     due: std::vec::IntoIter<i64>,
+    /// The picture given last, and when it was meant to be shown.
+    last: Option<(i64, Picture)>,
     most_pixels: u64,
 }
 
 impl<'a> Frames<'a> {
-    fn new(file: &'a [u8], track: &'a Track, limits: &VideoLimits) -> Result<Self> {
-        let mut due: Vec<i64> = track.samples.iter().map(|sample| sample.shown_ticks).collect();
-        due.sort_unstable();
+    fn new(file: &'a [u8], track: &'a Track, fps: f64, limits: &VideoLimits) -> Result<Self> {
         Ok(Self {
             file,
             track,
             decoder: Decoder::new(&track.codec)?,
             next: 0,
             waiting: BTreeMap::new(),
-            due: due.into_iter(),
+            due: seen(track, fps).into_iter(),
+            last: None,
             most_pixels: limits.pixels,
         })
     }
@@ -121,12 +123,43 @@ impl<'a> Frames<'a> {
             let pixels = frame.width as u64 * frame.height as u64;
             if pixels > self.most_pixels {
                 let message = format!("the video has {pixels} pixels, more than it says");
-                return Err(Error::invalid(message));
+                return Err(Error::invalid(message).hint("give a smaller video"));
             }
             self.waiting.insert(sample.shown_ticks, frame);
         }
         Ok(true)
     }
+
+    /// Decodes until the frame is there that is due, or will not come.
+    fn decode_until(&mut self, due: i64) -> Result<Option<YuvFrame>> {
+        loop {
+            // What is older than what is due is not seen any more.
+            while self.waiting.first_key_value().is_some_and(|(shown, _)| *shown < due) {
+                self.waiting.pop_first();
+            }
+            if let Some(frame) = self.waiting.remove(&due) {
+                return Ok(Some(frame));
+            }
+            if self.waiting.len() >= MOST_WAITING || !self.decode_next()? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// For each frame at an even rate, when the frame of the track was meant to be shown that is seen in
+/// the middle of its time.
+fn seen(track: &Track, fps: f64) -> Vec<i64> {
+    let mut shown: Vec<i64> = track.samples.iter().map(|sample| sample.shown_ticks).collect();
+    shown.sort_unstable();
+    let first = shown.first().copied().unwrap_or(0);
+    let ticks = f64::from(track.ticks_per_s) / fps;
+    let at = |place: usize| {
+        let middle = first + ((place as f64 + 0.5) * ticks) as i64;
+        let count = shown.partition_point(|time| *time <= middle);
+        shown.get(count.saturating_sub(1)).copied().unwrap_or(first)
+    };
+    (0..shown.len()).map(at).collect()
 }
 
 impl Iterator for Frames<'_> {
@@ -135,17 +168,31 @@ impl Iterator for Frames<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let due = self.due.next()?;
-            // What is due has been decoded, or is among the next few; a gap is skipped.
-            while !self.waiting.contains_key(&due) && self.waiting.len() < MOST_WAITING {
-                match self.decode_next() {
-                    Ok(true) => {}
-                    Ok(false) => break,
+            if self.last.as_ref().is_none_or(|(shown, _)| *shown != due) {
+                match self.decode_until(due) {
+                    Ok(Some(frame)) => {
+                        let picture = upright(yuv::to_picture(&frame), self.track.quarter_turns);
+                        self.last = Some((due, picture));
+                    }
+                    // A frame that is missing: the one before it stays.
+                    Ok(None) => {}
                     Err(error) => return Some(Err(error)),
                 }
             }
-            if let Some(frame) = self.waiting.remove(&due) {
-                return Some(Ok(yuv::to_picture(&frame)));
+            if let Some((_, picture)) = &self.last {
+                return Some(Ok(picture.clone()));
             }
         }
+    }
+}
+
+/// A picture as it is to be held.
+fn upright(picture: Picture, quarter_turns: u8) -> Picture {
+    use image::imageops::{rotate90, rotate180, rotate270};
+    match quarter_turns {
+        1 => Picture { pixels: rotate90(&picture.pixels) },
+        2 => Picture { pixels: rotate180(&picture.pixels) },
+        3 => Picture { pixels: rotate270(&picture.pixels) },
+        _ => picture,
     }
 }

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use impasto_media::{Format, Picture, Sound};
+use impasto_domain::Bench;
+use impasto_media::{Format, Picture, Sound, encode_mp4};
 
 /// Zlib-packed zeros.
 pub(crate) fn packed_zeros(count: usize) -> Vec<u8> {
@@ -154,3 +155,28 @@ pub(crate) fn mp4(width: u16, height: u16, seconds: u32, data_reference: &[u8]) 
 
 /// The reference that says: the data are in this file.
 pub(crate) const IN_THIS_FILE: &[u8] = b"\0\0\0\x0curl \0\0\0\x01";
+
+/// A film of our own making, with sound, and with a box that does not belong there.
+pub(crate) fn film(seconds: u32) -> Vec<u8> {
+    let frame = |number: u32| {
+        Picture::from_fn(96, 64, |x, y| [(x * 2) as u8, (y * 3 + number * 4) as u8, 90, 255])
+    };
+    let mut frames = (0..seconds * 10).map(|number| Ok(frame(number)));
+    let tone = |place: u32| (place as f32 * 0.05).sin() * 0.5;
+    let sound =
+        Sound { sample_rate: 48_000, channels: vec![(0..seconds * 48_000).map(tone).collect()] };
+    let (mut bytes, _) = encode_mp4(&mut frames, 10.0, Some(&sound), &Bench::default()).unwrap();
+    bytes.extend(mp4_box(b"free", b"what a stranger left here"));
+    bytes
+}
+
+/// The same film, held in another way by the matrix in the head of its pictures' track: to be turned
+/// by 90 degrees clockwise.
+pub(crate) fn turned_film(seconds: u32) -> Vec<u8> {
+    let mut bytes = film(seconds);
+    let head = bytes.windows(4).position(|four| four == b"tkhd").unwrap() + 4;
+    let numbers: [i32; 9] = [0, 0x1_0000, 0, -0x1_0000, 0, 0, 0, 0, 0x4000_0000];
+    let matrix: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+    bytes[head + 40..head + 76].copy_from_slice(&matrix);
+    bytes
+}

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use impasto_media::sandbox::Imported;
+use impasto_domain::{Bench, Value, Workbench as _};
+use impasto_media::limits::Limits;
+use impasto_media::sandbox::{Ffmpeg, Imported, Sandbox};
 use impasto_media::{Format, Picture, Sound};
 
 use crate::{Check, ffmpeg, files, sandbox, sandbox_without_ffmpeg};
@@ -12,7 +14,10 @@ pub(crate) const CHECKS: &[Check] = &[
     ("sounds come out as WAV", sounds),
     ("meshes come out with their triangles", meshes),
     ("what only ffmpeg reads says so without it", without_ffmpeg),
+    ("films are written anew without ffmpeg", own_films),
+    ("films of other encoders are written anew without ffmpeg", foreign_films),
     ("ffmpeg reads AVIF and films", with_ffmpeg),
+    ("many at once wait for each other", crowd),
 ];
 
 fn imported(bytes: &[u8], name: &str) -> Imported {
@@ -67,28 +72,94 @@ fn without_ffmpeg() {
     );
 }
 
+/// The last frame of a film, as the tools see it.
+fn last_frame(film: &Imported) -> Picture {
+    let bench = Bench::default();
+    let asset = bench.write(film.bytes.clone(), &film.media_type, film.facts.clone()).unwrap();
+    let input = [("video".to_owned(), Value::from(asset)), ("at".to_owned(), Value::from("last"))];
+    let tool =
+        impasto_media::operations().into_iter().find(|tool| tool.name == "extract-frame").unwrap();
+    let output = (tool.run)(&input.into(), &bench).unwrap();
+    Picture::decode(&bench.read(output["image"].as_asset().unwrap()).unwrap()).unwrap()
+}
+
+fn own_films() {
+    let bytes = files::film(2);
+    let made = sandbox_without_ffmpeg().import(&bytes, "film.mp4").unwrap();
+    assert_eq!(made.media_type, "video/mp4");
+    assert_eq!((made.facts.width, made.facts.height), (Some(96), Some(64)));
+    assert_eq!((made.facts.fps, made.facts.duration_ms), (Some(10.0), Some(2_000)));
+    assert_eq!(made.facts.channels, Some(2));
+    let stranger = |bytes: &[u8]| bytes.windows(8).any(|eight| eight == b"stranger");
+    assert!(stranger(&bytes) && !stranger(&made.bytes), "nothing is passed on as it came");
+    // The twentieth frame: three steps for each row, four for each frame.
+    let green = last_frame(&made).pixels.get_pixel(48, 20).0[1];
+    assert!(green.abs_diff(136) < 16, "{green}");
+    let turned = sandbox_without_ffmpeg().import(&files::turned_film(2), "phone.mp4").unwrap();
+    assert_eq!((turned.facts.width, turned.facts.height), (Some(64), Some(96)));
+    // What was in the row 20 is now in the column 64 - 1 - 20.
+    let green = last_frame(&turned).pixels.get_pixel(43, 48).0[1];
+    assert!(green.abs_diff(136) < 16, "{green}");
+}
+
+/// Films by another encoder: with frames that are stored before those they follow, turned, uneven.
+fn foreign_films() {
+    let Some(ffmpeg) = ffmpeg().filter(|ffmpeg| ffmpeg.has("libx264")) else { return };
+    let sandbox = sandbox_without_ffmpeg();
+    let check = |name: &str, options: &[&str], size: (u32, u32)| {
+        let bytes = by_ffmpeg(ffmpeg, name, options);
+        let made = sandbox.import(&bytes, name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((made.facts.width, made.facts.height), (Some(size.0), Some(size.1)), "{name}");
+        let duration_ms = made.facts.duration_ms.unwrap();
+        assert!(duration_ms.abs_diff(1_000) <= 100, "{name}: {duration_ms} ms");
+        assert_eq!(made.facts.sample_rate, Some(48_000), "{name}");
+        last_frame(&made)
+    };
+    let film = |profile: &'static str| {
+        ["-c:v", "libx264", "-profile:v", profile, "-pix_fmt", "yuv420p", "-c:a", "aac"]
+    };
+    let main = check("main.mp4", &film("main"), (160, 90));
+    let high = check("high.mp4", &film("high"), (160, 90));
+    let simple = check("simple.mp4", &film("baseline"), (160, 90));
+    for other in [high, simple] {
+        let pairs = main.pixels.as_raw().iter().zip(other.pixels.as_raw());
+        let sum: u64 = pairs.map(|(one, two)| u64::from(one.abs_diff(*two))).sum();
+        assert!(sum < main.pixels.as_raw().len() as u64 * 6, "the same last frame: {sum}");
+    }
+    let uneven = ["-vf", "select='not(eq(mod(n,5),2))'", "-fps_mode", "vfr"];
+    check("uneven.mp4", &[film("main").as_slice(), &uneven].concat(), (160, 90));
+}
+
+/// A second of moving pictures and a tone, as ffmpeg writes them.
+fn by_ffmpeg(ffmpeg: &Ffmpeg, name: &str, options: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let width = if options.contains(&"libx264") { 160 } else { 161 };
+    let status = Command::new(&ffmpeg.program)
+        .args(["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i"])
+        .arg(format!("testsrc2=s={width}x90:r=10:d=1"))
+        .args(["-f", "lavfi", "-i", "sine=d=1"])
+        .args(options)
+        .arg(&path)
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "ffmpeg makes {name}");
+    std::fs::read(path).unwrap()
+}
+
+fn crowd() {
+    let bytes = files::picture(300, 200).to_png().unwrap();
+    let limits = Limits { imports_at_once: 1, imports_waiting: 6, ..Limits::default() };
+    let sandbox = Sandbox { limits, ..sandbox() };
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| sandbox.import(&bytes, "one of many.png").unwrap());
+        }
+    });
+}
+
 fn with_ffmpeg() {
     let Some(ffmpeg) = ffmpeg() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let made = |name: &str, options: &[&str]| {
-        let path = folder.path().join(name);
-        let status = Command::new(&ffmpeg.program)
-            .args([
-                "-nostdin",
-                "-loglevel",
-                "error",
-                "-f",
-                "lavfi",
-                "-i",
-                "testsrc2=s=161x90:r=10:d=1",
-            ])
-            .args(["-f", "lavfi", "-i", "sine=d=1"])
-            .args(options)
-            .arg(&path)
-            .status();
-        assert!(status.is_ok_and(|status| status.success()), "ffmpeg makes {name}");
-        std::fs::read(path).unwrap()
-    };
+    let made = |name: &str, options: &[&str]| by_ffmpeg(ffmpeg, name, options);
     for (name, options) in [
         ("film.mp4", ["-c:v", "mpeg4", "-c:a", "aac"]),
         ("film.mkv", ["-c:v", "mpeg4", "-c:a", "flac"]),

@@ -19,6 +19,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("films that lie", films),
     ("what does not stop is stopped", stopped),
     ("what eats memory is broken off", out_of_memory),
+    ("a film that takes too long is stopped", endless_film),
+    ("the fences stand", fenced),
     ("every cut and flip of good files", damaged),
 ];
 
@@ -178,6 +180,33 @@ fn out_of_memory() {
     assert!(error.hint.is_some(), "{error}");
 }
 
+fn endless_film() {
+    let bytes = files::film(20);
+    let limits = Limits { wall_ms: 60, film_wall_ms_per_megapixel: 0, ..Limits::default() };
+    let sandbox = Sandbox { limits, ..sandbox_without_ffmpeg() };
+    let error = sandbox.import(&bytes, "slow.mp4").expect_err("too slow");
+    assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+    // What its header says is worth more time.
+    let limits = Limits { wall_ms: 60, film_wall_ms_per_megapixel: 20_000, ..Limits::default() };
+    let made = Sandbox { limits, ..sandbox_without_ffmpeg() }.import(&bytes, "long.mp4");
+    assert_eq!(made.expect("time enough").facts.duration_ms, Some(20_000));
+}
+
+/// Nothing is missing on a kernel that has everything, and whatever is missing is told.
+fn fenced() {
+    let made = sandbox().import(&files::gif(1), "one.gif").expect("a picture");
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut parts = kernel.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    // Landlock may be turned off on any kernel; seccomp is a part of every one since 3.5.
+    let missing = made.missing_fences;
+    assert!(
+        version < (3, 5) || missing.iter().all(|text| text.contains("Landlock")),
+        "{missing:?}"
+    );
+    assert!(missing.iter().all(|text| text.len() < 200), "{missing:?}");
+}
+
 /// Files cut at many places and with bytes turned: an answer or an error, never a crash of ours.
 fn damaged() {
     let sandbox = sandbox_without_ffmpeg();
@@ -190,6 +219,7 @@ fn damaged() {
         files::gif(3),
         files::glb(&files::triangle(3, 36, ""), &[7; 36]),
         files::mp4(640, 360, 1, IN_THIS_FILE),
+        files::film(1),
     ];
     for (number, sample) in samples.iter().enumerate() {
         for round in 0..40_usize {

@@ -2,9 +2,11 @@
 //! knows when it is said.
 //!
 //! The program speaks by rule and sounds like it; what comes out is made milder, not human.
+//! While it is spoken, the raw voice is told to whoever listens.
 //! Invariants: the cues follow each other, do not overlap, and lie inside the sound; the same input
 //! gives the same samples.
 
+mod live;
 mod polish;
 mod program;
 mod script;
@@ -13,6 +15,7 @@ use impasto_domain::{Error, Operation, Result, Value, Values, Workbench};
 use impasto_media::Sound;
 
 use crate::filter::SAMPLE_RATE;
+use live::Live;
 
 /// The operations of this family.
 pub(crate) const OPERATIONS: &[Operation] = &[Operation { name: "speak", run: speak }];
@@ -111,7 +114,7 @@ impl Manner {
     }
 
     /// The sentence as samples at our rate, without silence around it.
-    fn say(&self, text: &str, bench: &dyn Workbench) -> Result<Vec<f32>> {
+    fn say(&self, text: &str, live: &Live<'_>, bench: &dyn Workbench) -> Result<Vec<f32>> {
         let arguments = [
             "--stdin",
             "--stdout",
@@ -127,7 +130,8 @@ impl Manner {
             "-p",
             &self.pitch,
         ];
-        let bytes = program::run(&arguments, text, bench)?;
+        live.begin();
+        let bytes = program::run(&arguments, text, bench, &|piece| live.hear(piece))?;
         let (rate, samples) = polish::decode(&bytes)?;
         Ok(polish::resample(polish::trim(&samples, rate), rate))
     }
@@ -156,10 +160,11 @@ fn read_aloud(
     let samples_in = |seconds: f64| (seconds * rate).round() as usize;
     let mut samples = vec![0.0_f32; samples_in(LEAD_S)];
     let mut cues = Vec::new();
+    let live = Live::new(bench);
     for (place, sentence) in sentences.iter().enumerate() {
         bench.check_cancelled()?;
         bench.progress(0.9 * place as f64 / sentences.len() as f64, "speaking");
-        let said = manner.say(&sentence.text, bench)?;
+        let said = manner.say(&sentence.text, &live, bench)?;
         // What the program cannot pronounce leaves nothing, and a cue for nothing would be wrong.
         if said.is_empty() {
             continue;
@@ -167,7 +172,9 @@ fn read_aloud(
         let start = samples.len();
         samples.extend_from_slice(&said);
         cues.extend(cues_of(&sentence.text, &said, start));
-        samples.resize(samples.len() + samples_in(sentence.pause_s / manner.speed), 0.0);
+        let pause_s = sentence.pause_s / manner.speed;
+        samples.resize(samples.len() + samples_in(pause_s), 0.0);
+        live.pause(pause_s);
     }
     if cues.is_empty() {
         return Err(Error::invalid("nothing of `text` can be pronounced in this language")
@@ -308,6 +315,25 @@ mod tests {
         assert_ne!(one.channels, high.channels);
         let peak = one.channels[0].iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
         assert!((0.2..0.71).contains(&peak), "{peak}");
+    }
+
+    #[test]
+    fn who_listens_hears_it_early_and_gets_the_same() {
+        if !can_speak() {
+            return;
+        }
+        let input = input(serde_json::json!({"text": "This is said first. And this comes later."}));
+        let (quiet, listener) = (Bench::default(), crate::listener::Listener::default());
+        let expected = speak(&input, &quiet).unwrap();
+        assert_eq!(speak(&input, &listener).unwrap(), expected, "the output is the same");
+        let pieces = listener.news().len();
+        assert!(pieces > 4, "it comes in {pieces} pieces, the first one long before the last");
+        let (format, bytes) = listener.sound("audio").unwrap();
+        let heard_s = bytes.len() as f64 / 2.0 / f64::from(format.sample_rate_hz);
+        let sound = Sound::read(&quiet, expected["audio"].as_asset().unwrap()).unwrap();
+        assert!((heard_s - sound.duration_s()).abs() < 0.6, "{heard_s}");
+        let loud = |pair: &[u8; 2]| i16::from_le_bytes(*pair).unsigned_abs() > 2_000;
+        assert!(bytes.as_chunks::<2>().0.iter().any(loud), "it can be heard");
     }
 
     #[test]

@@ -6,19 +6,26 @@ use impasto_domain::{Error, Result};
 use crate::filter::{Biquad, OnePole, SAMPLE_RATE, round_edges};
 use crate::reverb::{Room, reverberate};
 
+/// The head of a WAV stream as the program writes it.
+pub(crate) const HEAD_BYTES: usize = 44;
+
+/// Samples a second, by the head of a WAV stream; `None` if it is not mono of 16 bits.
+pub(crate) fn rate_of(head: &[u8; HEAD_BYTES]) -> Option<u32> {
+    let number = |at: usize| {
+        let four: [u8; 4] = head.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_le_bytes(four))
+    };
+    let wave = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WAVE");
+    // Format 1 with one channel.
+    let mono = number(20) == Some(0x0001_0001) && number(34).map(|bits| bits & 0xffff) == Some(16);
+    number(24).filter(|rate| wave && mono && (8_000..=96_000).contains(rate))
+}
+
 /// Samples of a WAV stream whose header may not know its own length: mono, 16 bits.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(u32, Vec<f32>)> {
     let bad = || Error::internal("the speech program wrote no sound that can be read");
-    let number = |at: usize| {
-        let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(u32::from_le_bytes(four))
-    };
-    let header = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE");
-    let rate = number(24).filter(|rate| (8_000..=96_000).contains(rate));
-    // Format 1 with one channel.
-    let mono = number(20) == Some(0x0001_0001) && number(34).map(|bits| bits & 0xffff) == Some(16);
-    let (Some(rate), true, true) = (rate, header, mono) else { return Err(bad()) };
-    let body = bytes.get(44..).ok_or_else(bad)?;
+    let (head, body) = bytes.split_first_chunk().ok_or_else(bad)?;
+    let rate = rate_of(head).ok_or_else(bad)?;
     let samples = body
         .as_chunks::<2>()
         .0

@@ -5,7 +5,7 @@
 //! the working directory is an empty folder of its own.
 
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub(crate) fn languages(bench: &dyn Workbench) -> Result<&'static [String]> {
     if let Some(found) = LANGUAGES.get() {
         return found.as_deref().ok_or_else(missing);
     }
-    let found = match run(&["--voices"], "", bench) {
+    let found = match run(&["--voices"], "", bench, &|_| {}) {
         Ok(listing) => Some(parse_languages(&String::from_utf8_lossy(&listing))),
         // Asked to stop is no answer to whether there is a program.
         Err(error) if error.kind == ErrorKind::Cancelled => return Err(error),
@@ -49,8 +49,14 @@ fn parse_languages(listing: &str) -> Vec<String> {
     found
 }
 
-/// Runs the program with `arguments`, gives it `text`, and returns what it wrote.
-pub(crate) fn run(arguments: &[&str], text: &str, bench: &dyn Workbench) -> Result<Vec<u8>> {
+/// Runs the program with `arguments`, gives it `text`, and returns what it wrote. `hear` gets it too,
+/// in pieces, as it is written.
+pub(crate) fn run(
+    arguments: &[&str],
+    text: &str,
+    bench: &dyn Workbench,
+    hear: &(dyn Fn(&[u8]) + Sync),
+) -> Result<Vec<u8>> {
     let failed = |what: &str, error: std::io::Error| {
         Error::new(ErrorKind::ProviderFailed, format!("{what} `{PROGRAM}`: {error}"))
     };
@@ -68,21 +74,19 @@ pub(crate) fn run(arguments: &[&str], text: &str, bench: &dyn Workbench) -> Resu
         .map_err(|error| failed("cannot start", error))?;
     let input = child.stdin.take();
     let output = child.stdout.take();
-    let said = text.as_bytes().to_vec();
-    let writer = thread::spawn(move || {
-        // A program that stops reading has failed, and its exit status says so.
-        input.map_or(Ok(()), |mut input| input.write_all(&said))
+    let (waited, bytes) = thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            // A program that stops reading has failed, and its exit status says so.
+            input.map_or(Ok(()), |mut input| input.write_all(text.as_bytes()))
+        });
+        let reader =
+            scope.spawn(move || output.map_or(Ok(Vec::new()), |output| listen(output, hear)));
+        let waited = wait(&mut child, bench, || reader.is_finished());
+        // Both threads end once the process has: their pipes are closed.
+        let _ = writer.join();
+        (waited, reader.join())
     });
-    let reader = thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let read =
-            output.map_or(Ok(0), |output| output.take(MOST_BYTES + 1).read_to_end(&mut bytes));
-        read.map(|_| bytes)
-    });
-    let waited = wait(&mut child, bench, || reader.is_finished());
-    // Both threads end once the process has: their pipes are closed.
-    let _ = writer.join();
-    let bytes = reader.join().map_err(|_| Error::internal("the reader of speech failed"))?;
+    let bytes = bytes.map_err(|_| Error::internal("the reader of speech failed"))?;
     let success = waited?;
     let bytes = bytes.map_err(|error| failed("cannot read from", error))?;
     if bytes.len() as u64 > MOST_BYTES {
@@ -96,6 +100,24 @@ pub(crate) fn run(arguments: &[&str], text: &str, bench: &dyn Workbench) -> Resu
             ErrorKind::ProviderFailed,
             format!("`{PROGRAM}` failed on a text of {} characters", text.chars().count()),
         ));
+    }
+    Ok(bytes)
+}
+
+/// Reads to the end, or to the limit.
+fn listen(mut output: ChildStdout, hear: &(dyn Fn(&[u8]) + Sync)) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 8192];
+    while bytes.len() as u64 <= MOST_BYTES {
+        let count = match output.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let piece = piece.get(..count).unwrap_or_default();
+        hear(piece);
+        bytes.extend_from_slice(piece);
     }
     Ok(bytes)
 }

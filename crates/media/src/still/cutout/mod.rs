@@ -7,9 +7,11 @@
 //! 3. Keep the main area, close its holes, and fit soft edges at full size.
 //!
 //! Where it fails: hair, glass, smoke; a subject of the ground's colours; several subjects (the
-//! largest wins, and what lies close to it); a subject that fills the border on all sides. A
-//! `subject_box` helps in each of these. The confidence says how well colours and outline bear the
-//! cut out; below about 0.5 a person should look at it.
+//! largest wins, and what lies close to it); a subject that fills the border on all sides (a face
+//! without its ears); thin things such as the handle of a spoon. A `subject_box` helps in each of
+//! these. The confidence says how well colours and outline bear the cut out: an outline that runs
+//! through one and the same surface for a good part is a guess, and so is a mask in several pieces.
+//! Below about 0.5 a person should look at it.
 
 mod backdrop;
 mod cut;
@@ -208,7 +210,8 @@ fn refined(
     for turn in 0..TURNS {
         bench.check_cancelled()?;
         bench.progress(0.15 + 0.09 * turn as f64, "finding the subject");
-        let (subject, ground) = models(working, region, &mask);
+        let least = if turn == 0 { clear_share(&mask) } else { 0.5 };
+        let (subject, ground) = models(working, region, &mask, least);
         let hull = closed(&mask);
         costs = Plane::from_fn(working.width, working.height, |x, y| {
             let at = y * working.width + x;
@@ -245,7 +248,16 @@ fn shaded_cost(ground: &Mixture, look: Look) -> f32 {
         .fold(plain, f32::min)
 }
 
-fn models(working: &Working, region: &Region, mask: &Plane) -> (Mixture, Mixture) {
+/// From what share on a first guess is clear enough to learn the subject's colours from: high, so that
+/// a sky that is a little unlike the border does not count, unless that leaves next to nothing.
+fn clear_share(guess: &Plane) -> f32 {
+    const CLEAR: f32 = 0.7;
+    const NEXT_TO_NOTHING: f32 = 0.003;
+    let count = guess.values().iter().filter(|share| **share >= CLEAR).count() as f32;
+    if count >= NEXT_TO_NOTHING * guess.values().len() as f32 { CLEAR } else { 0.5 }
+}
+
+fn models(working: &Working, region: &Region, mask: &Plane, least: f32) -> (Mixture, Mixture) {
     let mut subject = Vec::new();
     let mut ground = Vec::new();
     for y in 0..working.height {
@@ -253,7 +265,7 @@ fn models(working: &Working, region: &Region, mask: &Plane) -> (Mixture, Mixture
             let at = y * working.width + x;
             let share = mask.values()[at];
             let color = working.smooth[at];
-            if region.is_outside(x, y) || share < 0.5 {
+            if region.is_outside(x, y) || share < least {
                 ground.push((color, (1.0 - share).max(0.05)));
             } else {
                 subject.push((color, share));
@@ -272,7 +284,7 @@ fn closed(mask: &Plane) -> Plane {
 /// The mask with cracks closed, and then without whiskers.
 fn bridged(mask: &Plane) -> Plane {
     let bridged = dilated_and_eroded(mask, 5);
-    dilated_and_eroded(&bridged.map(|share| 1.0 - share), 2).map(|share| 1.0 - share)
+    dilated_and_eroded(&bridged.map(|share| 1.0 - share), 1).map(|share| 1.0 - share)
 }
 
 /// Grows the mask by about `reach` pixels and shrinks it back.
@@ -308,7 +320,7 @@ fn cleaned(mask: &Plane, costs: &Plane, plain: bool) -> Plane {
         costs,
     );
     // Rounds off what a cut on a small copy leaves of notches.
-    whole.blurred(2.8).map(|share| f32::from(u8::from(share > 0.5)))
+    whole.blurred(1.8).map(|share| f32::from(u8::from(share > 0.5)))
 }
 
 /// Fills the holes (areas that do not reach the rim) for which `close` holds, given their size and
@@ -348,31 +360,84 @@ fn confidence(working: &Working, region: &Region, mask: &Plane, costs: &Plane) -
         .zip(costs.values())
         .map(|(s, c)| (margin(s, c) * 1.2).clamp(-1.0, 1.0));
     let colors = (agreeing.sum::<f32>() / count).clamp(0.0, 1.0);
-    // Outline: how much of it lies on an edge of the picture, and how much on the picture's rim.
-    let (mut outline, mut on_edge, mut on_rim) = (0.0_f32, 0.0_f32, 0.0_f32);
-    for y in 0..mask.height() as isize {
-        for x in 0..mask.width() as isize {
-            let own = mask.at(x, y) > 0.5;
-            let rim = x == 0
-                || y == 0
-                || x + 1 == mask.width() as isize
-                || y + 1 == mask.height() as isize;
-            if own
-                && (mask.at(x + 1, y) <= 0.5
-                    || mask.at(x, y + 1) <= 0.5
-                    || mask.at(x - 1, y) <= 0.5)
-            {
+    let outline = Outline::of(working, region, mask);
+    let whole = 1.0 - 0.7 * outline.on_rim;
+    let size = (area / 0.03).min(1.0) * ((1.0 - area) / 0.15).min(1.0);
+    let edges = (outline.on_edge * 1.25).min(1.0);
+    let sure = colors.sqrt() * edges * outline.borne_out() * whole * size * oneness(mask, inside);
+    sure.clamp(0.0, 1.0)
+}
+
+/// From nearly 0 to 1: how far the mask, of so many pixels, is one piece. What lies beside the
+/// largest piece may be a part of the subject, and mostly is something of the ground that shines.
+fn oneness(mask: &Plane, inside: f32) -> f32 {
+    let (_, sizes) = cut::areas(mask);
+    let largest = sizes.iter().copied().max().unwrap_or(0) as f32;
+    (1.0 - 2.5 * (1.0 - largest / inside)).clamp(0.1, 1.0)
+}
+
+/// What is seen along the outline of a mask. All are shares of it.
+struct Outline {
+    /// How much lies on an edge of the picture.
+    on_edge: f32,
+    /// How much has the same colour inside as outside.
+    blind: f32,
+    /// How much more lies on the picture's rim, where nothing can be seen.
+    on_rim: f32,
+}
+
+impl Outline {
+    fn of(working: &Working, region: &Region, mask: &Plane) -> Self {
+        let (width, height) = (mask.width() as isize, mask.height() as isize);
+        let slope = mask.blurred(2.5);
+        let (mut outline, mut on_edge, mut blind, mut on_rim) = (0.0_f32, 0.0_f32, 0.0, 0.0_f32);
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            if mask.at(x, y) <= 0.5 {
+                continue;
+            }
+            let beside = [(1, 0), (0, 1), (-1, 0), (0, -1)];
+            if beside.iter().any(|(dx, dy)| mask.at(x + dx, y + dy) <= 0.5) {
                 outline += 1.0;
                 on_edge += 1.0 - working.edges.at(x, y).min(1.0);
-            } else if own && rim && !region.given {
+                let inwards = (
+                    slope.at(x + 1, y) - slope.at(x - 1, y),
+                    slope.at(x, y + 1) - slope.at(x, y - 1),
+                );
+                blind += f32::from(u8::from(!differs_across(working, (x, y), inwards)));
+            } else if !region.given && (x == 0 || y == 0 || x + 1 == width || y + 1 == height) {
                 on_rim += 1.0;
             }
         }
+        Self {
+            on_edge: on_edge / outline.max(1.0),
+            blind: blind / outline.max(1.0),
+            on_rim: on_rim / (outline + on_rim).max(1.0),
+        }
     }
-    let edges = (on_edge / outline.max(1.0) * 1.25).min(1.0);
-    let whole = 1.0 - 0.7 * (on_rim / (outline + on_rim).max(1.0));
-    let size = (area / 0.03).min(1.0) * ((1.0 - area) / 0.15).min(1.0);
-    (colors.sqrt() * edges.sqrt() * whole * size).clamp(0.0, 1.0)
+
+    /// An outline that runs through one and the same surface is a guess: a few places of it may be
+    /// soft, a third of it makes the rest worthless.
+    fn borne_out(&self) -> f32 {
+        (1.0 - 3.0 * (self.blind - 0.03)).clamp(0.05, 1.0)
+    }
+}
+
+/// Whether the picture differs a few pixels to either side of the outline.
+fn differs_across(working: &Working, (x, y): (isize, isize), (dx, dy): (f32, f32)) -> bool {
+    const REACH: f32 = 4.0;
+    /// Squared OKLab distance that can be told without looking closely.
+    const SEEN: f32 = 0.035 * 0.035;
+    let length = dx.hypot(dy).max(1e-6);
+    let look = |side: f32| {
+        let across = |at: isize, step: f32, most: usize| {
+            let moved = at as f32 + side * REACH * step / length;
+            (moved.round().max(0.0) as usize).min(most - 1)
+        };
+        let (x, y) = (across(x, dx, working.width), across(y, dy, working.height));
+        working.smooth[y * working.width + x]
+    };
+    let (inside, outside) = (look(1.0), look(-1.0));
+    (0..3).map(|axis| (inside[axis] - outside[axis]).powi(2)).sum::<f32>() > SEEN
 }
 
 /// The subject with a margin of two pixels.

@@ -52,8 +52,11 @@ pub(crate) struct Track {
     pub(crate) start_ticks: u64,
     /// How long the presentation is, in ticks, if the file says so.
     pub(crate) length_ticks: Option<u64>,
+    /// As stored, before it is turned.
     pub(crate) width: u32,
     pub(crate) height: u32,
+    /// How often the pictures are to be turned clockwise by 90 degrees.
+    pub(crate) quarter_turns: u8,
     pub(crate) channels: u16,
     pub(crate) sample_rate: u32,
 }
@@ -120,6 +123,7 @@ fn track(file: &[u8], body: Body, media: Body, movie_clock: u32) -> Result<Track
         length_ticks: None,
         width: 0,
         height: 0,
+        quarter_turns: child(body, b"tkhd").and_then(turns).unwrap_or(0),
         channels: 0,
         sample_rate: 0,
     };
@@ -147,6 +151,19 @@ fn track(file: &[u8], body: Body, media: Body, movie_clock: u32) -> Result<Track
         _ => {}
     }
     Ok(track)
+}
+
+/// How a track is turned, by the matrix in its head. Mirrored and slanted ones are left as they are.
+fn turns(head: Body) -> Option<u8> {
+    let at = if *head.first()? == 1 { 52 } else { 40 };
+    let entry = |place: usize| number(head, at + place * 4, 4).map(|value| value as u32 as i32);
+    let signs = [entry(0)?, entry(1)?, entry(3)?, entry(4)?].map(i32::signum);
+    Some(match signs {
+        [0, 1, -1, 0] => 1,
+        [-1, 0, 0, -1] => 2,
+        [0, -1, 1, 0] => 3,
+        _ => 0,
+    })
 }
 
 /// Length in ticks of the movie, and start in ticks of the track, of the first edit that shows
