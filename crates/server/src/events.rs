@@ -154,15 +154,15 @@ impl Listener {
     /// Nobody tells anything any more: the run is over, or others work on it.
     async fn look(&mut self) {
         let app = &self.viewer.app;
-        if !app.engine().is_accepting() {
-            // It goes on when a server starts again; the listener comes again for it.
-            self.ended = true;
-            return;
-        }
         let view = match app.view(&self.viewer.caller, &self.run).await {
             Ok(view) => view,
             Err(error) => return self.fail(&error),
         };
+        if !app.engine().is_accepting() && !view.status.is_over() {
+            // It goes on when a server starts again; the listener comes again for it.
+            self.ended = true;
+            return;
+        }
         if is_settled(&view) && view.last_seq <= self.seq {
             let name = match view.status {
                 ViewStatus::Parked => "parked",

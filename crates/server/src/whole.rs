@@ -3,6 +3,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use impasto_domain::{Error, ErrorKind};
 
@@ -21,6 +22,10 @@ pub(crate) enum Spoilt {
 
 /// All of a body, of at most so many bytes.
 pub(crate) async fn whole(body: Body, bytes_max: u64) -> Result<Bytes, Spoilt> {
+    if body.size_hint().lower() > bytes_max {
+        // It says so itself: nothing of it is read.
+        return Err(Spoilt::TooLarge(bytes_max));
+    }
     let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
