@@ -38,6 +38,8 @@ pub(crate) enum Name {
         /// Its version.
         version: Option<u32>,
     },
+    /// A workflow as text.
+    Text(String),
 }
 
 /// Whom to tell how a run goes.
@@ -248,6 +250,13 @@ pub(crate) struct Meant {
     fields: Vec<Field>,
 }
 
+impl Meant {
+    fn of(plan: Arc<Plan>, policy: Policy) -> Self {
+        let fields = plan.inputs.clone();
+        Self { source: Source::Workflow(plan), policy, fields }
+    }
+}
+
 impl App {
     /// Accepts a call as a run. It is durable when this answers.
     pub(crate) async fn submit(&self, caller: &Caller, call: Call) -> Result<Ticket> {
@@ -312,9 +321,9 @@ impl App {
             Name::Model(name) => of_model(&catalog, name, call, &mut policy)?,
             Name::Workflow { name, version } => {
                 let plan = self.workflow(caller, name, *version).await?;
-                let fields = plan.inputs.clone();
-                return Ok(Meant { source: Source::Workflow(plan), policy, fields });
+                return Ok(Meant::of(plan, policy));
             }
+            Name::Text(text) => return Ok(Meant::of(self.compiled(text)?, policy)),
         };
         let fields = catalog.task(&task)?.input.clone();
         Ok(Meant { source: Source::Task(task), policy, fields })

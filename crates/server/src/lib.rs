@@ -27,10 +27,11 @@ mod options;
 mod problem;
 mod send;
 mod signing;
+mod spool;
 mod times;
 mod tls;
-mod webhooks;
 mod whole;
+mod webhooks;
 
 pub use app::{Parts, Reload};
 pub use caller::{KeyId, Scope, Scopes};
@@ -113,6 +114,7 @@ impl Server {
             tracing::info!(resumed, "runs of a process that ended go on");
         }
         let telling = tokio::spawn(webhooks::deliver(self.app.clone()));
+        let sweeping = tokio::spawn(native::sweep_uploads(self.app.clone()));
         let front = front(self.app.clone());
         let open = listen::serve(self.listener, tls, front, self.stop.subscribe()).await;
         let grace = Duration::from_millis(self.app.options().drain_ms);
@@ -120,6 +122,7 @@ impl Server {
         listen::close(&open, self.app.options()).await;
         // What was not told yet is told by whoever starts next.
         telling.abort();
+        sweeping.abort();
         Ok(left)
     }
 }
