@@ -26,6 +26,9 @@ const SERVERS: &[(&str, Option<&str>)] = &[
 /// The Python and the JavaScript that can be used, best first.
 const PYTHONS: &[&str] = &["python3", "python"];
 const NODES: &[&str] = &["node"];
+/// The tests give files and take webhooks on this machine, which foreign URLs may not reach by default.
+const SETTINGS: &str =
+    "[server]\nupload_bytes_max = 104857600\n[network]\nforeign_networks = [\"127.0.0.1\"]\n";
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(30);
 /// How long a server may take to end after it was asked to.
@@ -143,15 +146,18 @@ impl Fleet {
             key: String::new(),
             facts: place.join("servers.json"),
         };
-        let mut facts = serde_json::Map::new();
-        let mut keys = serde_json::Map::new();
+        let [mut ports, mut keys, mut admins, mut folders] =
+            <[serde_json::Map<_, _>; 4]>::default();
         for (name, misbehaviour) in SERVERS {
             let data = data.join(name);
             fs::create_dir_all(&data)?;
-            let key = make_key(root, &binary, &data)?;
+            let key = make_key(root, &binary, &data, &["sdk"])?;
+            let admin = make_key(root, &binary, &data, &["admin", "--admin"])?;
             let server = Server::start(root, &binary, name, *misbehaviour, &data)?;
-            facts.insert((*name).to_owned(), server.port.into());
+            ports.insert((*name).to_owned(), server.port.into());
             keys.insert((*name).to_owned(), key.clone().into());
+            admins.insert((*name).to_owned(), admin.into());
+            folders.insert((*name).to_owned(), data.display().to_string().into());
             fleet.servers.push(server);
             fleet.key = key;
         }
@@ -163,7 +169,10 @@ impl Fleet {
             authorities.push_str(&authority(&data.join(name))?);
         }
         fs::write(&fleet.authority, authorities)?;
-        let all = serde_json::json!({ "ports": facts, "keys": keys });
+        let all = serde_json::json!({
+            "ports": ports, "keys": keys, "admins": admins, "folders": folders,
+            "binary": binary.display().to_string(),
+        });
         fs::write(&fleet.facts, all.to_string())?;
         Ok(fleet)
     }
@@ -182,9 +191,9 @@ impl Fleet {
 }
 
 /// Makes a key, so that the server asks for one.
-fn make_key(root: &Path, binary: &Path, data: &Path) -> Result<String> {
+fn make_key(root: &Path, binary: &Path, data: &Path, named: &[&str]) -> Result<String> {
     let data = data.display().to_string();
-    let arguments = ["--data", &data, "--json", "keys", "create", "sdk"];
+    let arguments = [&["--data", &data, "--json", "keys", "create"], named].concat();
     let made = Program::new(root, &binary.to_string_lossy(), arguments).output()?;
     let made: serde_json::Value = serde_json::from_str(&made)
         .map_err(|error| Failure::new(format!("`keys create` did not answer in JSON: {error}")))?;
@@ -210,12 +219,16 @@ impl Server {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let log = data.join("server.log");
         let file = fs::File::create(&log)?;
+        let settings = data.join("settings.toml");
+        fs::write(&settings, SETTINGS)?;
         let mut command = Command::new(binary);
         command
             .current_dir(root)
             .arg("--data")
             .arg(data)
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--tls-self-signed"])
+            .arg("--config")
+            .arg(&settings)
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)

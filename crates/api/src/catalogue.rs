@@ -131,6 +131,19 @@ pub struct ModelList {
     pub models: Vec<ModelView>,
 }
 
+/// What a catalogue holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CatalogueView {
+    /// A digest of what it was made from.
+    pub revision: String,
+    /// How many tasks there are.
+    pub tasks: u64,
+    /// How many models.
+    pub models: u64,
+    /// How many offers.
+    pub offers: u64,
+}
+
 /// A workflow to be kept under a name. The text itself, as `application/yaml`, will do too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,20 @@ pub struct EndpointRequest {
     /// What to be told of, such as `run.succeeded`; empty means everything.
     #[serde(default)]
     pub topics: Vec<String>,
+    /// Whether it is told at all. An endpoint that answers 410 is told no more until it is enabled again.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The secret that signs what is told to webhooks that come with runs, `whsec_…`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretView {
+    /// The secret.
+    pub secret: String,
 }
 
 /// Somewhere that is told what happens to runs.

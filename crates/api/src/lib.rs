@@ -21,12 +21,12 @@ mod routes;
 mod runs;
 
 pub use catalogue::{
-    FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView, WorkflowList,
+    CatalogueView, FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView, WorkflowList,
     WorkflowPut, WorkflowView,
 };
 pub use desk::{
     DeliveryList, DeliveryView, EndpointCreated, EndpointList, EndpointRequest, EndpointView,
-    Health, KeyCreated, KeyLimitsView, KeyList, KeyRequest, KeyView, Readiness, UsageRow,
+    Health, KeyCreated, KeyLimitsView, KeyList, KeyRequest, KeyView, Readiness, SecretView, UsageRow,
     UsageView,
 };
 pub use files::{AssetList, AssetView, LineageEntry, LineageView, UploadRequest, UploadView};

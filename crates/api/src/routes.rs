@@ -3,9 +3,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    AssetList, AssetView, DeliveryList, DeliveryView, EndpointCreated, EndpointList,
+    AssetList, AssetView, CatalogueView, DeliveryList, DeliveryView, EndpointCreated, EndpointList,
     EndpointRequest, EndpointView, Health, KeyCreated, KeyList, KeyRequest, LineageView, ModelList,
-    ModelView, PlanAnswer, PlanRequest, Readiness, RunList, RunRequest, RunView, SignalRequest,
+    ModelView, PlanAnswer, PlanRequest, Readiness, RunList, RunRequest, RunView, SecretView,
+    SignalRequest,
     TaskList, TaskView, UploadRequest, UploadView, UsageView, WorkflowList, WorkflowPut,
     WorkflowView,
 };
@@ -303,7 +304,6 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         query: &[text("task", "Only models that do this task.")],
-        errors: &[],
         ..reads("listModels", "/v1/models", "Lists models.", &[ok::<ModelList>("The models.")])
     },
     reads("getModel", "/v1/models/{model}", "One model.", &[ok::<ModelView>("The model.")]),
@@ -528,6 +528,16 @@ pub const ROUTES: &[Route] = &[
         ..reads("deleteWebhook", "/v1/webhooks/{endpoint}", "Forgets an endpoint.", &[GONE])
     },
     Route {
+        access: Access::Write,
+        errors: &[],
+        ..reads(
+            "getWebhookSecret",
+            "/v1/webhook-secret",
+            "The secret that signs what is told to webhooks that come with runs.",
+            &[ok::<SecretView>("The secret.")],
+        )
+    },
+    Route {
         query: &[
             text("run", "Only those about this run."),
             text("endpoint", "Only those to this endpoint."),
@@ -592,6 +602,17 @@ pub const ROUTES: &[Route] = &[
         method: Method::Delete,
         access: Access::Admin,
         ..reads("revokeKey", "/v1/keys/{key}", "Refuses a key from now on.", &[GONE])
+    },
+    Route {
+        method: Method::Post,
+        access: Access::Admin,
+        errors: &["unavailable"],
+        ..reads(
+            "reloadCatalogue",
+            "/v1/catalogue/reload",
+            "Reads the catalogue again; runs under way keep theirs.",
+            &[ok::<CatalogueView>("What it holds now.")],
+        )
     },
     Route {
         access: Access::Open,

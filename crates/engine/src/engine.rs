@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::bench::{EngineBench, Listener, ProgressFn, Stop};
+use crate::figures::EngineFigures;
 use crate::identity::workflow_seed;
 use crate::live::{Inner, Live};
 use crate::planning::{PlanReport, plan_report};
@@ -210,7 +211,8 @@ impl Engine {
     async fn create(&self, mut new: NewRun) -> Result<Created> {
         for _ in 1..ID_DRAWS {
             match self.inner.parts.runs.create(new.clone()).await {
-                Err(error) if error.kind == ErrorKind::Conflict && new.claim.is_none() => {
+                // Under a key that was used for another request this comes back, and is answered.
+                Err(error) if error.kind == ErrorKind::Conflict => {
                     new.id = new_id(new.created_ms)?;
                 }
                 answer => return answer,
@@ -399,6 +401,11 @@ impl Engine {
     /// Attempts under way and waiting, by provider.
     pub fn load(&self) -> Vec<(impasto_domain::ProviderId, u32, u32)> {
         self.inner.places.load()
+    }
+
+    /// What was counted since this process began.
+    pub fn figures(&self) -> EngineFigures {
+        self.inner.counter.read()
     }
 
     /// How many attempts of others will be made before the next one of this run; none if it waits for

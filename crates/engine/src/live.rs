@@ -11,10 +11,10 @@ use impasto_catalog::Catalog;
 use impasto_domain::{Error, ErrorKind, ProviderId, Result, RunId, TenantId};
 use impasto_router::Health;
 use impasto_workflow::{Event, Plan, State};
-
 use tokio::sync::broadcast;
 
 use crate::engine::{Left, to_text};
+use crate::figures::Counter;
 use crate::health::HealthWatch;
 use crate::places::Places;
 use crate::runner::{Inbox, Message};
@@ -30,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) options: Arc<EngineOptions>,
     pub(crate) places: Places,
     pub(crate) watch: HealthWatch,
+    pub(crate) counter: Counter,
     cores: u32,
     catalog: RwLock<Arc<Catalog>>,
     plans: Mutex<Plans>,
@@ -83,6 +84,7 @@ impl Inner {
             options: Arc::new(options),
             places: Places::new(limits(&catalog, cores)),
             watch: HealthWatch::new(fixed_health(&catalog, cores)),
+            counter: Counter::default(),
             cores,
             catalog: RwLock::new(catalog),
             plans: Mutex::default(),

@@ -452,17 +452,22 @@ impl Runner {
         }
     }
 
-    /// Tells how an attempt that is under way ended to whoever watches the providers' health.
+    /// Counts how an attempt that is under way ended, and tells whoever watches the providers' health.
     fn observe(&self, event: &Event) {
-        let (key, attempt, error) = match event {
-            Event::AttemptDone { key, attempt, .. } => (key, *attempt, None),
-            Event::AttemptFailed { key, attempt, error, .. } => (key, *attempt, Some(error)),
+        let (key, attempt, error, time_ms, cost) = match event {
+            Event::AttemptDone { key, attempt, cost, time_ms, .. } => {
+                (key, *attempt, None, *time_ms, *cost)
+            }
+            Event::AttemptFailed { key, attempt, error, cost, time_ms } => {
+                (key, *attempt, Some(error), *time_ms, *cost)
+            }
             _ => return,
         };
         let instance = self.state.instance(key);
         let running = instance.filter(|it| it.status == (Status::Running { attempt }));
         let offer = running.and_then(|instance| instance.last_attempt()).map(|last| &last.offer);
         if let Some(offer) = offer.and_then(|offer| self.catalog.offers.get(offer)) {
+            self.inner.counter.attempt(&offer.id, error.is_none(), time_ms, cost);
             self.inner.watch.ended(&offer.provider, error, self.inner.parts.clock.now_ms());
         }
     }
@@ -508,9 +513,11 @@ impl Runner {
         let Turn { mut batch, told, tasks, waits, stops, outcome } = turn;
         let outcome = outcome.or_else(|| self.is_detached().then_some(Outcome::Interrupted));
         batch.status = outcome.as_ref().map(status_of);
+        let status = batch.status;
         if !batch.events.is_empty() || batch.status.is_some() {
             let receipt = self.inner.parts.runs.commit(batch).await?;
             self.hub.committed(self.seq);
+            status.into_iter().for_each(|status| self.inner.counter.run(status));
             if receipt.cancel_requested && outcome.is_none() && !self.cancelling {
                 self.inbox.send(Message::Event(Event::CancelRequested));
             }

@@ -23,6 +23,8 @@ use crate::names;
 
 /// A day, in milliseconds.
 const DAY_MS: u64 = 86_400_000;
+/// How often it is looked how far a run is that this process does not work on.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What is called.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub(crate) enum Name {
         /// Its version.
         version: Option<u32>,
     },
+    /// A workflow as text.
+    Text(String),
 }
 
 /// Whom to tell how a run goes.
@@ -248,6 +252,13 @@ pub(crate) struct Meant {
     fields: Vec<Field>,
 }
 
+impl Meant {
+    fn of(plan: Arc<Plan>, policy: Policy) -> Self {
+        let fields = plan.inputs.clone();
+        Self { source: Source::Workflow(plan), policy, fields }
+    }
+}
+
 impl App {
     /// Accepts a call as a run. It is durable when this answers.
     pub(crate) async fn submit(&self, caller: &Caller, call: Call) -> Result<Ticket> {
@@ -312,9 +323,9 @@ impl App {
             Name::Model(name) => of_model(&catalog, name, call, &mut policy)?,
             Name::Workflow { name, version } => {
                 let plan = self.workflow(caller, name, *version).await?;
-                let fields = plan.inputs.clone();
-                return Ok(Meant { source: Source::Workflow(plan), policy, fields });
+                return Ok(Meant::of(plan, policy));
             }
+            Name::Text(text) => return Ok(Meant::of(self.compiled(text)?, policy)),
         };
         let fields = catalog.task(&task)?.input.clone();
         Ok(Meant { source: Source::Task(task), policy, fields })
@@ -428,13 +439,22 @@ impl App {
         self.view(caller, &ticket.run).await
     }
 
-    /// Returns when nothing more happens in a run that this process works on.
+    /// Returns when nothing more happens in a run, whoever works on it: this process, which may not
+    /// quite have begun to, or another.
     async fn ended(&self, caller: &Caller, run: &RunId) -> Result<()> {
-        let mut updates = self.updates(caller, run, 0);
-        while let Some(update) = updates.next().await {
-            update?;
+        let mut heard = 0;
+        loop {
+            let mut updates = self.updates(caller, run, heard);
+            while let Some(update) = updates.next().await {
+                heard = heard.max(update?.seq);
+            }
+            let status = self.view(caller, run).await?.status;
+            let is_left = status == ViewStatus::Interrupted || !self.engine().is_accepting();
+            if status.is_over() || is_left {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
-        Ok(())
     }
 
     /// Where a run stands.

@@ -1,10 +1,15 @@
-//! What is counted: requests by method and status, and how long they took.
+//! What is counted: requests, listeners, deliveries, runs, attempts by offer; told to Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Method;
+use impasto_domain::OfferId;
+use impasto_engine::{DURATION_BOUNDS_MS, Engine, OfferFigures};
+
+use crate::app::App;
 
 /// The upper bounds of the classes of durations, in milliseconds.
 const BOUNDS_MS: [u64; 12] = [1, 5, 10, 25, 50, 100, 250, 500, 1_000, 5_000, 30_000, 120_000];
@@ -45,8 +50,7 @@ impl Figures {
         self.duration_micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// What was counted, in the text format of Prometheus.
-    pub(crate) fn write(&self, text: &mut String) {
+    fn write(&self, text: &mut String) {
         let _infallible = self.try_write(text);
     }
 
@@ -87,7 +91,76 @@ impl Figures {
     }
 }
 
+impl App {
+    /// Everything that is counted here, in the text format of Prometheus.
+    pub(crate) fn figures_text(&self) -> String {
+        let mut text = String::with_capacity(4_096);
+        self.figures().write(&mut text);
+        // Writing to a text cannot fail.
+        let _infallible = write_engine(&mut text, self.engine());
+        text
+    }
+}
+
+fn write_engine(text: &mut String, engine: &Engine) -> std::fmt::Result {
+    let figures = engine.figures();
+    let load = engine.load();
+    head(text, "impasto_runs", "gauge", "Runs under way or waiting in this process.")?;
+    writeln!(text, "impasto_runs {}", engine.live_runs())?;
+    let name = "impasto_runs_total";
+    head(text, name, "counter", "Runs that came to stand so.")?;
+    for (status, count) in &figures.runs {
+        writeln!(text, "{name}{{status=\"{status}\"}} {count}")?;
+    }
+    head(text, "impasto_attempts", "gauge", "Attempts under way and waiting, by provider.")?;
+    for (provider, busy, waiting) in load {
+        let provider = escaped(provider.as_str());
+        for (state, count) in [("running", busy), ("waiting", waiting)] {
+            let labels = format!("provider=\"{provider}\",state=\"{state}\"");
+            writeln!(text, "impasto_attempts{{{labels}}} {count}")?;
+        }
+    }
+    write_offers(text, &figures.offers)
+}
+
+fn write_offers(text: &mut String, offers: &BTreeMap<OfferId, OfferFigures>) -> std::fmt::Result {
+    let name = "impasto_offer_attempts_total";
+    head(text, name, "counter", "Attempts that ended, by offer.")?;
+    for (offer, of) in offers {
+        let offer = escaped(offer.as_str());
+        for (outcome, count) in [("done", of.done), ("failed", of.failed)] {
+            writeln!(text, "{name}{{offer=\"{offer}\",outcome=\"{outcome}\"}} {count}")?;
+        }
+    }
+    let name = "impasto_offer_duration_seconds";
+    head(text, name, "histogram", "How long attempts took, by offer.")?;
+    for (offer, of) in offers {
+        let offer = escaped(offer.as_str());
+        let mut sum = 0;
+        for (at, count) in of.durations.iter().enumerate() {
+            sum += count;
+            let bound = DURATION_BOUNDS_MS.get(at).map(|ms| (*ms as f64 / 1e3).to_string());
+            let bound = bound.unwrap_or_else(|| "+Inf".to_owned());
+            writeln!(text, "{name}_bucket{{offer=\"{offer}\",le=\"{bound}\"}} {sum}")?;
+        }
+        writeln!(text, "{name}_sum{{offer=\"{offer}\"}} {}", of.time_ms as f64 / 1e3)?;
+        writeln!(text, "{name}_count{{offer=\"{offer}\"}} {sum}")?;
+    }
+    let name = "impasto_offer_cost_dollars_total";
+    head(text, name, "counter", "What attempts cost, by offer.")?;
+    for (offer, of) in offers {
+        let dollars = of.cost.as_micros() as f64 / 1e6;
+        writeln!(text, "{name}{{offer=\"{}\"}} {dollars}", escaped(offer.as_str()))?;
+    }
+    Ok(())
+}
+
+/// The value of a label, as the format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 /// The lines that say what a figure is.
-pub(crate) fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }

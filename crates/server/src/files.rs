@@ -4,7 +4,7 @@
 //! Invariant: a file that comes from outside has been through the engine's importer before anything
 //! else reads it.
 
-use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -22,6 +22,7 @@ use sha2::Sha256;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::problem::Problem;
+use crate::spool::Spool;
 
 /// Scheme and host as the client sees us, such as `https://queue.fal.localhost:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,32 +105,37 @@ impl App {
             return Err(Error::invalid(message).hint("make it smaller, or cut it"));
         }
         let suffix = suffix(media_type, name);
-        let _turn = self.intakes().acquire().await.map_err(|_| Error::cancelled())?;
-        let app = self.clone();
-        let working = tokio::task::spawn_blocking(move || app.import(&bytes, &suffix));
-        let asset = working.await.map_err(|_| Error::internal("the importer panicked"))??;
-        self.remember(&caller.tenant, &asset, name.unwrap_or_default()).await?;
+        let mut spool = Spool::begin(&suffix, most)?;
+        spool.write(&bytes).await.map_err(Problem::into_error)?;
+        let file = spool.finish().await?;
+        self.take_in_file(caller, file.path(), file.digest, name.unwrap_or_default()).await
+    }
+
+    /// Takes a file in that lies in a place of ours and has that digest.
+    pub(crate) async fn take_in_file(
+        &self,
+        caller: &Caller,
+        path: &Path,
+        original: Digest,
+        name: &str,
+    ) -> Result<AssetRef> {
+        let asset = match self.taken_in(&original) {
+            Some(asset) => asset,
+            None => {
+                let _turn = self.intakes().acquire().await.map_err(|_| Error::cancelled())?;
+                let (app, path) = (self.clone(), path.to_owned());
+                let working = tokio::task::spawn_blocking(move || app.import(&path, original));
+                working.await.map_err(|_| Error::internal("the importer panicked"))??
+            }
+        };
+        self.remember(&caller.tenant, &asset, name).await?;
         Ok(asset)
     }
 
-    fn import(&self, bytes: &[u8], suffix: &str) -> Result<AssetRef> {
-        let original = Digest::of(bytes);
-        if let Some(asset) = self.taken_in(&original) {
-            return Ok(asset);
-        }
-        let failed = |error: std::io::Error| {
-            Error::unavailable(format!("the file cannot be kept while it is looked at: {error}"))
-                .hint("free some space")
-        };
-        let mut file = tempfile::Builder::new()
-            .prefix("impasto-upload-")
-            .suffix(suffix)
-            .tempfile()
-            .map_err(failed)?;
-        file.write_all(bytes).map_err(failed)?;
-        let asset = self.engine().import(file.path()).map_err(|error| {
+    fn import(&self, path: &Path, original: Digest) -> Result<AssetRef> {
+        let asset = self.engine().import(path).map_err(|error| {
             // Where we kept it is nobody's business.
-            let place = file.path().display().to_string();
+            let place = path.display().to_string();
             let message = error.message.replace(&place, "the file");
             Error { message, ..error }
         })?;
@@ -252,7 +258,7 @@ pub(crate) struct Signed {
 }
 
 /// The end of the name of a file that is looked at: it may help to tell what it is.
-fn suffix(media_type: Option<&str>, name: Option<&str>) -> String {
+pub(crate) fn suffix(media_type: Option<&str>, name: Option<&str>) -> String {
     let of_name = name.and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
     let of_type = media_type.and_then(|media_type| {
         let (_, kind) = media_type.split(';').next()?.trim().split_once('/')?;

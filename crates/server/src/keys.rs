@@ -126,7 +126,7 @@ impl Keyring {
                 return Ok(!known.are_keys);
             }
         }
-        let are_keys = !store.keys(None).await?.is_empty();
+        let are_keys = store.has_keys().await?;
         let mut known = self.known();
         known.are_keys = are_keys;
         known.looked_ms = Some(now_ms);
@@ -232,7 +232,9 @@ impl Keyring {
 
     /// Forgets what is known of a key, so that a change works at once.
     pub(crate) fn forget(&self, id: &str) {
-        self.known().keys.remove(id);
+        let mut known = self.known();
+        known.keys.remove(id);
+        known.looked_ms = None;
     }
 }
 

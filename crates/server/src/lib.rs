@@ -27,6 +27,7 @@ mod options;
 mod problem;
 mod send;
 mod signing;
+mod spool;
 mod times;
 mod tls;
 mod traces;
@@ -126,6 +127,7 @@ impl Server {
             tokio::spawn(traces::send_traces(self.app.clone(), traces, over.subscribe()))
         });
         let telling = tokio::spawn(webhooks::deliver(self.app.clone()));
+        let sweeping = tokio::spawn(native::sweep_uploads(self.app.clone()));
         let front = front(self.app.clone());
         let open = listen::serve(self.listener, tls, front, self.stop.subscribe()).await;
         let grace = Duration::from_millis(self.app.options().drain_ms);
@@ -133,6 +135,7 @@ impl Server {
         listen::close(&open, self.app.options()).await;
         // What was not told yet is told by whoever starts next.
         telling.abort();
+        sweeping.abort();
         over.send_replace(true);
         if let Some(tracing) = tracing {
             let close = Duration::from_millis(self.app.options().close_ms);

@@ -25,6 +25,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::ServerOptions;
+use crate::delivery::Line;
 use crate::files::Encrypted;
 use crate::front::Front;
 
@@ -116,11 +117,16 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let front = self.front.clone();
+        // It ends with the connection, and so those who wait for that hear of it.
+        let (asked, line) = watch::channel(0_u64);
         let service = service_fn(move |request: Request<Incoming>| {
             let front = front.clone();
+            asked.send_modify(|count| *count += 1);
+            let line = Line(line.clone());
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Encrypted(encrypted));
+                request.extensions_mut().insert(line);
                 Ok::<_, Infallible>(front.answer(request).await)
             }
         });

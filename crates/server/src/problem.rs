@@ -102,12 +102,18 @@ impl Problem {
         let error = Error::new(ErrorKind::Timeout, "the body stood still for too long")
             .hint("send it again")
             .retryable();
+        let error = Error { side: Side::Caller, ..error };
         Self::with(StatusCode::REQUEST_TIMEOUT, code::REQUEST_TIMEOUT, error)
     }
 
     /// The same error under a code of its own.
     pub(crate) fn coded(self, code: &'static str) -> Self {
         Self { code, ..self }
+    }
+
+    /// The error alone, for those who tell errors in another way.
+    pub(crate) fn into_error(self) -> Error {
+        self.error
     }
 
     /// What it says.

@@ -16,4 +16,20 @@ impl App {
         mac.update(of.as_bytes());
         mac
     }
+
+    /// What proves that we gave somebody leave for one thing, for an address.
+    pub(crate) fn leave(&self, purpose: &str, of: &str) -> String {
+        let signature = self.derive(purpose, of).finalize().into_bytes();
+        signature.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether it is what [`App::leave`] gave for this.
+    pub(crate) fn is_leave(&self, purpose: &str, of: &str, given: &str) -> bool {
+        let digits = given
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        let bytes: Option<Vec<u8>> = digits.collect();
+        bytes.is_some_and(|bytes| self.derive(purpose, of).verify_slice(&bytes).is_ok())
+    }
 }

@@ -38,7 +38,7 @@ const AGAIN_S: [u64; 9] = [5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400
 /// How often it is looked whether there is something to tell.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long beyond its time a message is left to whoever took it, in milliseconds.
-const HELD_MS: u64 = 15_000;
+const HELD_MS: u64 = 5_000;
 /// The status by which a receiver says that it wants to hear no more.
 const GONE: u16 = 410;
 

@@ -30,17 +30,29 @@ def key_of(name="normal"):
     return _FACTS["keys"][name]
 
 
+def admin_key_of(name="normal"):
+    """A key for running the server."""
+    return _FACTS["admins"][name]
+
+
+def folder_of(name="normal"):
+    """The folder in which the server keeps its data."""
+    return pathlib.Path(_FACTS["folders"][name])
+
+
 KEY = key_of()
+BINARY = _FACTS["binary"]
 
 
 class Breaking:
     """A way to a server that breaks the first connections before the client gets an answer.
 
-    The request reaches the server; what the server says is dropped and the connection with it. Plain HTTP only.
+    The request reaches the server; what the server says is dropped and the connection with it. With `after`, the
+    connection breaks so many seconds after the request instead, whatever the server says. Plain HTTP only.
     """
 
-    def __init__(self, name="normal", times=1, method=b"POST"):
-        self.left, self.method, self.broken = times, method, 0
+    def __init__(self, name="normal", times=1, method=b"POST", after=None):
+        self.left, self.method, self.broken, self.after = times, method, 0, after
         self._server = ("127.0.0.1", _FACTS["ports"][name])
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = "127.0.0.1:%d" % self._listener.getsockname()[1]
@@ -59,19 +71,27 @@ class Breaking:
             seen = threading.Event()
             threading.Thread(target=self._forth, args=(client, server, seen), daemon=True).start()
             while data := _received(server):
-                if seen.is_set() and self.left > 0:
-                    self.left -= 1
-                    self.broken += 1
+                if seen.is_set() and self.left > 0 and self.after is None:
+                    self._break(client, server)
                     return
                 try:
                     client.sendall(data)
                 except OSError:
                     return
 
+    def _break(self, client, server):
+        self.left -= 1
+        self.broken += 1
+        # Closing alone ends nothing while the other thread waits for bytes.
+        for end in (client, server):
+            end.shutdown(socket.SHUT_RDWR)
+
     def _forth(self, client, server, seen):
         while data := _received(client):
             if data.startswith(self.method):
                 seen.set()
+                if self.left > 0 and self.after is not None:
+                    threading.Timer(self.after, self._break, (client, server)).start()
             try:
                 server.sendall(data)
             except OSError:

@@ -292,9 +292,9 @@ def test_webhooks_are_signed(normal, receiver):
     )
     headers, body = receiver.next()
     told = httpx.Request("POST", receiver.url, headers=headers, content=body)
-    Webhooks.validate(told, secret, tolerance=60)
+    Webhooks.validate(request=told, secret=secret, tolerance=60)
     with pytest.raises(InvalidSignatureError):
-        Webhooks.validate(told, WebhookSigningSecret(key="whsec_" + "A" * 32))
+        Webhooks.validate(request=told, secret=WebhookSigningSecret(key="whsec_" + "A" * 32))
     prediction = json.loads(body)
     assert prediction["id"] == made.id and prediction["status"] == "succeeded"
     assert httpx.get(prediction["output"][0]).content.startswith(PNG)
@@ -315,5 +315,5 @@ def test_a_retry_after_a_broken_connection_is_the_same_prediction():
     made = mine.predictions.create(model=MODEL, input=request)
     broken.close()
     mine = client()
-    same = [one.id for one in mine.predictions.list() if one.input["prompt"] == request["prompt"]]
+    same = [one.id for one in mine.predictions.list() if one.input == request]
     assert same == [made.id]

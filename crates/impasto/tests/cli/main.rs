@@ -7,6 +7,7 @@
     reason = "a test says what is wrong by panicking, and prints what it skips"
 )]
 
+mod approve;
 mod bad_input;
 mod film;
 mod harness;

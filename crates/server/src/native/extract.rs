@@ -51,10 +51,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
 
 /// What a body of JSON says.
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let message = format!("the body cannot be used: {error}");
-        Error::invalid(message).hint("/docs says what this takes").into()
-    })
+    let refused = |why: &dyn std::fmt::Display| {
+        let message = format!("the body cannot be used: {why}");
+        Problem::from(Error::invalid(message).hint("/docs says what this takes"))
+    };
+    // A list would be taken for the fields in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(refused(&"it is no JSON object"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| refused(&error))
 }
 
 /// What stands behind the question mark.

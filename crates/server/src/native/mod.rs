@@ -4,12 +4,18 @@
 //! - Method, path and who may are the table's; a handler is found by the id of its route.
 //! - A caller is known and allowed before a handler runs: [`guard`] sees to it, not the handler.
 
+mod admin;
 mod assets;
+mod catalogue;
 mod extract;
+mod plan;
 mod runs;
 mod show;
 #[cfg(test)]
 mod tests;
+mod uploads;
+mod webhooks;
+mod workflows;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
@@ -23,6 +29,7 @@ use crate::caller::{Caller, Scope};
 use crate::problem::Problem;
 
 pub(crate) use show::{Viewer, error as error_view, run_view};
+pub(crate) use uploads::sweep as sweep_uploads;
 
 /// Every route of the table.
 pub(crate) fn routes(app: &App) -> Router<App> {
@@ -48,8 +55,54 @@ fn handler(route: &Route) -> Option<MethodRouter<App>> {
         "streamRun" => on(method, runs::stream),
         "cancelRun" => on(method, runs::cancel),
         "signalRun" => on(method, runs::signal),
+        "plan" => on(method, plan::plan),
+        "listModels" => on(method, catalogue::models),
+        "getModel" => on(method, catalogue::model),
+        "listTasks" => on(method, catalogue::tasks),
+        "getTask" => on(method, catalogue::task),
+        "reloadCatalogue" => on(method, catalogue::reload),
+        "listWorkflows" => on(method, workflows::list),
+        "getWorkflow" => on(method, workflows::get),
+        "putWorkflow" => on(method, workflows::put),
+        "listWorkflowVersions" => on(method, workflows::versions),
+        "deleteWorkflow" => on(method, workflows::remove),
+        "createAsset" => on(method, assets::create),
+        "listAssets" => on(method, assets::list),
+        "getAsset" => on(method, assets::get),
         "getAssetContent" => on(method, assets::content),
+        "getAssetLineage" => on(method, assets::lineage),
+        "deleteAsset" => on(method, assets::forget),
         "getFile" => on(method, assets::file),
+        "beginUpload" => on(method, uploads::begin),
+        "getUpload" => on(method, uploads::get),
+        "putUploadPart" => on(method, uploads::put_part),
+        "completeUpload" => on(method, uploads::complete),
+        "abortUpload" => on(method, uploads::abort),
+        _ => return desk_handler(route, method),
+    })
+}
+
+/// What answers a route about whoever calls, or about the server.
+fn desk_handler(route: &Route, method: MethodFilter) -> Option<MethodRouter<App>> {
+    Some(match route.id {
+        "createWebhook" => on(method, webhooks::create),
+        "listWebhooks" => on(method, webhooks::list),
+        "getWebhook" => on(method, webhooks::get),
+        "updateWebhook" => on(method, webhooks::update),
+        "rotateWebhookSecret" => on(method, webhooks::rotate),
+        "deleteWebhook" => on(method, webhooks::remove),
+        "getWebhookSecret" => on(method, webhooks::secret),
+        "listDeliveries" => on(method, webhooks::deliveries),
+        "redeliver" => on(method, webhooks::redeliver),
+        "getUsage" => on(method, admin::usage),
+        "createKey" => on(method, admin::create_key),
+        "listKeys" => on(method, admin::keys),
+        "revokeKey" => on(method, admin::revoke_key),
+        "getHealth" => on(method, admin::health),
+        "getReadiness" => on(method, admin::ready),
+        "getMetrics" => on(method, admin::metrics),
+        "getDescription" => on(method, admin::description),
+        "getReference" => on(method, admin::reference),
         _ => return None,
     })
 }

@@ -178,6 +178,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    /// Whether nothing is named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.task.is_none() && self.model.is_none() && self.workflow.is_none()
+    }
+
     /// The name, the tasks that are meant, and how it was said.
     pub(super) fn name(self) -> Result<(Name, Vec<TaskId>, String)> {
         match (self.task, self.model, self.workflow) {

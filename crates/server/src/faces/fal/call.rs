@@ -1,10 +1,11 @@
 //! A request of this dialect as a call of ours.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Query;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri, header};
 use impasto_dialects::fal::wire;
 use impasto_domain::{Error, ErrorKind, Result};
 use serde_json::{Map, Value as Json, json};
@@ -15,6 +16,7 @@ use super::tokens;
 use crate::app::App;
 use crate::caller::{Caller, authorization};
 use crate::calls::{Call, Origin, Webhook, claim};
+use crate::delivery::{Delivery, Line};
 use crate::faces::body::whole;
 use crate::files::Base;
 use crate::hosts::ByHost;
@@ -23,6 +25,10 @@ use crate::hosts::ByHost;
 pub(super) const FACE: &str = "fal";
 /// The words before a secret in the header that carries one.
 const SCHEMES: [&str; 2] = ["key", "bearer"];
+/// Clients that keep their connections and try again by themselves, and how long they take at most until
+/// they try for the first time, with the time that messages need.
+const TRY_AGAIN: [(&str, Duration); 2] =
+    [("fal-client/", Duration::from_secs(1)), ("@fal-ai/client/", Duration::from_secs(2))];
 /// The header by which a client may name its wish.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The parameter that asks for files in the answer itself.
@@ -35,6 +41,7 @@ pub(super) struct Asking {
     raw_query: String,
     pub(super) base: Base,
     by_host: Option<ByHost>,
+    line: Option<Line>,
 }
 
 impl Asking {
@@ -45,6 +52,7 @@ impl Asking {
             raw_query: parts.uri.query().unwrap_or_default().to_owned(),
             base,
             by_host: parts.extensions.get().copied(),
+            line: parts.extensions.get().cloned(),
         }
     }
 
@@ -117,6 +125,17 @@ impl Asking {
                 .hint("give a number of seconds")
         })?;
         Ok(Some(now_ms.saturating_add((seconds * 1e3) as u64)))
+    }
+
+    /// Waits until a submission was heard, where the client is one of which that can be told.
+    pub(super) fn until_heard(&self, delivery: Delivery) -> Delivery {
+        let agent = self.header(header::USER_AGENT.as_str()).unwrap_or_default();
+        let is_last = self.header(header::CONNECTION.as_str()) == Some("close");
+        let known = TRY_AGAIN.iter().find(|(name, _)| agent.starts_with(name));
+        match known.filter(|_| !is_last) {
+            Some((_, again)) => delivery.until_heard(self.line.clone(), *again),
+            None => delivery,
+        }
     }
 
     /// What keeps this request from becoming two runs when a client sends it again by itself.

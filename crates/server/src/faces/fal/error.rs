@@ -167,7 +167,7 @@ impl Fault {
                 (Some(hint), [_]) => format!("{message}; {hint}"),
                 _ => (*message).to_owned(),
             },
-            kind: if message.ends_with("is missing") { "missing" } else { self.kind }.to_owned(),
+            kind: if message.contains("` is missing") { "missing" } else { self.kind }.to_owned(),
             ctx: Json::Null,
         };
         messages.iter().map(problem).collect()
@@ -258,9 +258,9 @@ mod tests {
     #[test]
     fn what_is_wrong_with_the_input_names_its_field() {
         check(
-            Error::invalid("`prompt` is missing; `seed` is -1, the least is 0").hint("see"),
+            Error::invalid("`prompt` is missing (text); `seed` is -1, the least is 0").hint("see"),
             json!([
-                {"loc": ["body", "prompt"], "msg": "`prompt` is missing", "type": "missing"},
+                {"loc": ["body", "prompt"], "msg": "`prompt` is missing (text)", "type": "missing"},
                 {"loc": ["body", "seed"], "msg": "`seed` is -1, the least is 0", "type": "value_error"},
             ]),
         );

@@ -81,7 +81,7 @@ async fn submit(
     let claim = asking.claim(endpoint, PART, &bytes);
     call.claim = Some(claim.clone());
     let ticket = app.submit(&caller, call).await?;
-    let delivery = app.delivery(&caller, Some(&claim), &ticket.run);
+    let delivery = asking.until_heard(app.delivery(&caller, Some(&claim), &ticket.run));
     let Places { request_id: id, response_url, status_url, cancel_url } =
         places(asking, &endpoint.app(), &ticket.run);
     let submitted = Submitted {

@@ -342,12 +342,7 @@ impl Upload {
     async fn keep_part(&self, app: &App, number: u32, bytes: Bytes) -> Answer {
         let record = self.record(app).await?;
         let others = record.parts.iter().filter(|part| part.number != number);
-        let size = bytes.len() as u64 + others.map(|part| part.bytes).sum::<u64>();
-        let most = app.options().upload_bytes_max;
-        if size > most {
-            let message = format!("the parts have {size} bytes together, the most is {most}");
-            return Err(Fault::too_large(Error::invalid(message).hint("make the file smaller")));
-        }
+        check_size(app, bytes.len() as u64 + others.map(|part| part.bytes).sum::<u64>())?;
         let length = bytes.len() as u64;
         let pieces = Arc::clone(app.pieces());
         let keeping = tokio::task::spawn_blocking(move || pieces.put(&bytes));
@@ -365,6 +360,8 @@ impl Upload {
             // The answer of the first time did not arrive.
             Some(asset) => asset,
             None => {
+                // Parts that came at the same time did not know of each other.
+                check_size(app, record.parts.iter().map(|part| part.bytes).sum())?;
                 let digests = parts_of(&record, wanted)?;
                 let bytes = joined(app, digests).await?;
                 let media_type = Some(record.media_type.as_str());
@@ -407,6 +404,15 @@ impl Upload {
 
 fn tag(digest: &Digest) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+fn check_size(app: &App, size: u64) -> Result<(), Fault> {
+    let most = app.options().upload_bytes_max;
+    if size <= most {
+        return Ok(());
+    }
+    let message = format!("the parts have {size} bytes together, the most is {most}");
+    Err(Fault::too_large(Error::invalid(message).hint("make the file smaller")))
 }
 
 /// The parts that make the file, in the order of their numbers, whatever order they are named in.

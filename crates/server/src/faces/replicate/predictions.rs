@@ -29,7 +29,7 @@ const PAGE: u32 = 100;
 /// Runs that are looked through at once for those of this face.
 const LOOK_THROUGH: u32 = 200;
 /// How long it is waited for the end of a prediction that was given up.
-const CANCEL_WAIT: Duration = Duration::from_secs(3);
+const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 /// `POST /predictions`: the body names a version.
 pub(super) async fn create(

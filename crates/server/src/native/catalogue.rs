@@ -1,0 +1,158 @@
+//! Tasks and models, and the catalogue read again.
+
+use axum::extract::State;
+use impasto_api::{
+    CatalogueView, FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView,
+};
+use impasto_catalog::{Catalog, LifecycleStatus, Model, Offer};
+use impasto_domain::{Error, Field, Task, TaskId};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::extract::{Asked, Named};
+use crate::app::App;
+use crate::calls::find_model;
+use crate::problem::Problem;
+
+pub(super) fn field(field: &Field) -> FieldView {
+    FieldView {
+        name: field.name.clone(),
+        ty: field.ty.to_string(),
+        description: field.description.clone(),
+        required: field.required,
+        default: field.default.as_ref().map(impasto_domain::Value::to_json),
+        min: field.min,
+        max: field.max,
+        max_chars: field.max_chars.map(|most| most as u64),
+        values: field.values.clone(),
+        unit: field.unit.clone(),
+    }
+}
+
+fn task_view(catalog: &Catalog, task: &Task) -> TaskView {
+    let does = |model: &&Model| model.tasks.contains(&task.id);
+    TaskView {
+        id: task.id.to_string(),
+        title: task.title.clone(),
+        description: task.description.clone(),
+        input: task.input.iter().map(field).collect(),
+        output: task.output.iter().map(field).collect(),
+        models: catalog.models.values().filter(does).map(|model| model.id.to_string()).collect(),
+    }
+}
+
+fn offer_view(offer: &Offer) -> OfferView {
+    let mut price = serde_json::to_value(&offer.price).unwrap_or_default();
+    match &mut price {
+        Json::Object(price) => drop(price.insert("shown".into(), offer.price.describe().into())),
+        other => *other = json!({ "shown": offer.price.describe() }),
+    }
+    OfferView {
+        id: offer.id.to_string(),
+        task: offer.task.to_string(),
+        provider: offer.provider.to_string(),
+        endpoint: offer.endpoint.clone(),
+        version: offer.version.clone(),
+        price,
+        unsupported: offer.unsupported.clone(),
+    }
+}
+
+fn model_view(catalog: &Catalog, model: &Model) -> ModelView {
+    let offers = model.offers.iter().filter_map(|id| catalog.offers.get(id));
+    let quality = model.quality.iter().map(|quality| QualityView {
+        name: quality.name.clone(),
+        value: quality.value,
+        source: quality.source.clone(),
+        date: quality.date.clone(),
+    });
+    let status = match model.lifecycle.status {
+        LifecycleStatus::Active => "active",
+        LifecycleStatus::Deprecated => "deprecated",
+        LifecycleStatus::Retired => "retired",
+    };
+    ModelView {
+        id: model.id.to_string(),
+        title: model.title.clone(),
+        company: model.company.clone(),
+        version: model.version.clone(),
+        licence: model.licence.clone(),
+        training_data: model.training_data.clone(),
+        description: model.description.clone(),
+        note: model.note.clone(),
+        tier: model.tier.to_string(),
+        tasks: model.tasks.iter().map(TaskId::to_string).collect(),
+        quality: quality.collect(),
+        status: status.to_owned(),
+        offers: offers.map(offer_view).collect(),
+    }
+}
+
+/// Which models to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ModelsQuery {
+    task: Option<String>,
+}
+
+/// `GET /v1/models`
+pub(super) async fn models(
+    State(app): State<App>,
+    Asked(query): Asked<ModelsQuery>,
+) -> Result<axum::Json<ModelList>, Problem> {
+    let catalog = app.catalog();
+    let task = query.task.map(TaskId::new);
+    if let Some(task) = &task {
+        catalog.task(task)?;
+    }
+    let wanted = |model: &&Model| task.as_ref().is_none_or(|task| model.tasks.contains(task));
+    let models = catalog.models.values().filter(wanted);
+    Ok(axum::Json(ModelList { models: models.map(|model| model_view(&catalog, model)).collect() }))
+}
+
+/// `GET /v1/models/{model}`
+pub(super) async fn model(
+    State(app): State<App>,
+    Named(name): Named<String>,
+) -> Result<axum::Json<ModelView>, Problem> {
+    let catalog = app.catalog();
+    let (model, _) = find_model(&catalog, &name)?;
+    Ok(axum::Json(model_view(&catalog, model)))
+}
+
+/// `GET /v1/tasks`
+pub(super) async fn tasks(State(app): State<App>) -> axum::Json<TaskList> {
+    let catalog = app.catalog();
+    let tasks = catalog.tasks.values().map(|task| task_view(&catalog, task)).collect();
+    axum::Json(TaskList { tasks })
+}
+
+/// `GET /v1/tasks/{task}`
+pub(super) async fn task(
+    State(app): State<App>,
+    Named(name): Named<String>,
+) -> Result<axum::Json<TaskView>, Problem> {
+    let catalog = app.catalog();
+    let task = catalog.task(&TaskId::new(name))?;
+    Ok(axum::Json(task_view(&catalog, task)))
+}
+
+/// `POST /v1/catalogue/reload`
+pub(super) async fn reload(State(app): State<App>) -> Result<axum::Json<CatalogueView>, Problem> {
+    let reload = app.reload().ok_or_else(|| {
+        Error::unavailable("this program keeps the catalogue that it began with")
+            .hint("start it again for another one")
+    })?;
+    let reading = tokio::task::spawn_blocking(move || reload());
+    let catalog =
+        reading.await.map_err(|_| Error::internal("reading the catalogue panicked"))??;
+    app.engine().reload(catalog.into());
+    let catalog = app.catalog();
+    tracing::info!(revision = catalog.revision, "the catalogue was read again");
+    Ok(axum::Json(CatalogueView {
+        revision: catalog.revision.clone(),
+        tasks: catalog.tasks.len() as u64,
+        models: catalog.models.len() as u64,
+        offers: catalog.offers.len() as u64,
+    }))
+}

@@ -1,1 +1,0 @@
-//! The native API, asked as a client asks it.

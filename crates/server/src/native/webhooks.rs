@@ -1,0 +1,226 @@
+//! Endpoints that are told what happens to runs, and what was told them.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use impasto_api::{
+    DeliveryList, DeliveryView, EndpointCreated, EndpointList, EndpointRequest, EndpointView,
+    SecretView,
+};
+use impasto_domain::{Error, Result, RunId};
+use impasto_store::{DeliveryFilter, DeliveryRecord, EndpointRecord, TellState};
+use serde::Deserialize;
+
+use super::extract::{Asked, Named, Sent};
+use super::runs::{check_topics, check_url, page};
+use crate::app::App;
+use crate::caller::Caller;
+use crate::keys::drawn;
+use crate::problem::Problem;
+use crate::webhooks::new_secret;
+
+/// For how long messages are signed with the secret before too, in milliseconds.
+const OLD_SECRET_MS: u64 = 24 * 3_600_000;
+/// The most endpoints of a tenant.
+const ENDPOINTS_MAX: usize = 100;
+
+fn view(endpoint: &EndpointRecord) -> EndpointView {
+    EndpointView {
+        id: endpoint.id.clone(),
+        url: endpoint.url.clone(),
+        topics: endpoint.topics.clone(),
+        enabled: endpoint.enabled,
+        created_ms: endpoint.created_ms,
+    }
+}
+
+fn created(endpoint: &EndpointRecord) -> EndpointCreated {
+    EndpointCreated { endpoint: view(endpoint), secret: endpoint.secret.clone() }
+}
+
+fn check(request: &EndpointRequest) -> Result<()> {
+    check_url(&request.url)?;
+    check_topics(&request.topics)
+}
+
+async fn endpoint(app: &App, caller: &Caller, id: &str) -> Result<EndpointRecord> {
+    let endpoints = app.store().endpoints(caller.tenant.clone()).await?;
+    endpoints.into_iter().find(|endpoint| endpoint.id == id).ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> Error {
+    Error::not_found(format!("there is no endpoint `{id}`")).hint("GET /v1/webhooks lists them")
+}
+
+/// `POST /v1/webhooks`
+pub(super) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    sent: Sent<EndpointRequest>,
+) -> Result<Response, Problem> {
+    check(&sent.value)?;
+    let count = app.store().endpoints(caller.tenant.clone()).await?.len();
+    if count >= ENDPOINTS_MAX {
+        let message = format!("there are {count} endpoints, which is the most");
+        return Err(Error::invalid(message).hint("delete one first").into());
+    }
+    let record = EndpointRecord {
+        id: format!("we_{}", drawn::<8>()?),
+        tenant: caller.tenant,
+        url: sent.value.url,
+        topics: sent.value.topics,
+        secret: new_secret()?,
+        old_secret: None,
+        enabled: sent.value.enabled,
+        created_ms: app.now_ms(),
+    };
+    app.store().put_endpoint(record.clone()).await?;
+    Ok((StatusCode::CREATED, axum::Json(created(&record))).into_response())
+}
+
+/// `GET /v1/webhooks`
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<axum::Json<EndpointList>, Problem> {
+    let endpoints = app.store().endpoints(caller.tenant).await?;
+    Ok(axum::Json(EndpointList { endpoints: endpoints.iter().map(view).collect() }))
+}
+
+/// `GET /v1/webhooks/{endpoint}`
+pub(super) async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<axum::Json<EndpointView>, Problem> {
+    Ok(axum::Json(view(&endpoint(&app, &caller, &id).await?)))
+}
+
+/// `PUT /v1/webhooks/{endpoint}`
+pub(super) async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+    sent: Sent<EndpointRequest>,
+) -> Result<axum::Json<EndpointView>, Problem> {
+    check(&sent.value)?;
+    let EndpointRequest { url, topics, enabled } = sent.value;
+    let before = endpoint(&app, &caller, &id).await?;
+    let after = EndpointRecord { url, topics, enabled, ..before };
+    app.store().put_endpoint(after.clone()).await?;
+    Ok(axum::Json(view(&after)))
+}
+
+/// `POST /v1/webhooks/{endpoint}/rotate`
+pub(super) async fn rotate(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<axum::Json<EndpointCreated>, Problem> {
+    let before = endpoint(&app, &caller, &id).await?;
+    let until_ms = app.now_ms().saturating_add(OLD_SECRET_MS);
+    let old_secret = Some((before.secret.clone(), until_ms));
+    let after = EndpointRecord { secret: new_secret()?, old_secret, ..before };
+    app.store().put_endpoint(after.clone()).await?;
+    Ok(axum::Json(created(&after)))
+}
+
+/// `DELETE /v1/webhooks/{endpoint}`
+pub(super) async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<StatusCode, Problem> {
+    match app.store().remove_endpoint(caller.tenant, id.clone()).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(missing(&id).into()),
+    }
+}
+
+/// `GET /v1/webhook-secret`
+pub(super) async fn secret(State(app): State<App>, caller: Caller) -> axum::Json<SecretView> {
+    axum::Json(SecretView { secret: app.webhook_secret(&caller.tenant) })
+}
+
+fn shown(delivery: DeliveryRecord) -> DeliveryView {
+    let is_pending = delivery.state == TellState::Pending;
+    DeliveryView {
+        id: delivery.number,
+        run: delivery.run.to_string(),
+        endpoint: delivery.endpoint,
+        topic: delivery.topic,
+        state: delivery.state.as_str().to_owned(),
+        attempts: delivery.attempts,
+        due_ms: is_pending.then_some(delivery.due_ms),
+        last_status: delivery.last_status,
+        last_error: delivery.last_error,
+        created_ms: delivery.created_ms,
+    }
+}
+
+/// Which messages to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeliveriesQuery {
+    run: Option<String>,
+    endpoint: Option<String>,
+    state: Option<String>,
+    cursor: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/deliveries`
+pub(super) async fn deliveries(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(query): Asked<DeliveriesQuery>,
+) -> Result<axum::Json<DeliveryList>, Problem> {
+    let state = query.state.map(|name| {
+        TellState::parse(&name).ok_or_else(|| {
+            Error::invalid(format!("`state` is '{name}'"))
+                .hint("it can be pending, delivered or failed")
+        })
+    });
+    let limit = page(&app, query.limit);
+    let filter = DeliveryFilter {
+        tenant: caller.tenant,
+        run: query.run.map(RunId::new),
+        endpoint: query.endpoint,
+        state: state.transpose()?,
+        before: query.cursor,
+        limit,
+    };
+    let found = app.store().deliveries(filter).await?;
+    let full = found.len() >= limit as usize;
+    let next_cursor = found.last().filter(|_| full).map(|last| last.number.to_string());
+    let deliveries = found.into_iter().map(shown).collect();
+    Ok(axum::Json(DeliveryList { deliveries, next_cursor }))
+}
+
+/// `POST /v1/deliveries/{delivery}/redeliver`
+pub(super) async fn redeliver(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Response, Problem> {
+    let missing = || {
+        Error::not_found(format!("there is no delivery `{id}`"))
+            .hint("GET /v1/deliveries lists them")
+    };
+    let number: u64 = id.trim_start_matches("msg_").parse().map_err(|_| missing())?;
+    let tenant = caller.tenant;
+    if !app.store().redeliver(tenant.clone(), number, app.now_ms()).await? {
+        return Err(missing().into());
+    }
+    let filter = DeliveryFilter {
+        tenant,
+        run: None,
+        endpoint: None,
+        state: None,
+        before: number.checked_add(1),
+        limit: 1,
+    };
+    let found = app.store().deliveries(filter).await?;
+    let found = found.into_iter().next().ok_or_else(missing)?;
+    Ok((StatusCode::ACCEPTED, axum::Json(shown(found))).into_response())
+}
