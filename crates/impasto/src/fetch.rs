@@ -2,12 +2,17 @@
 //!
 //! Whatever comes here was written by a user or by somebody's answer, so it is all
 //! [`Grade::Foreign`]: nothing inside is reached unless `[network]` of the settings allows it.
+//!
+//! Files lie in memory until they are taken in, so all of them together have a limit too.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use impasto_domain::{Error, ErrorKind, Result, Side};
-use impasto_net::{BoxFuture, Cause, Client, Grade, Limits, NetError, NetOptions, Request};
+use impasto_net::{BoxFuture, Cause, Client, Grade, Limits, NetError, NetOptions, Request, Stage};
 use impasto_server::{Fetch, Fetched, Post};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most bytes of an answer to a webhook that are read, so that its connection can be used again.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
@@ -16,15 +21,51 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
 /// What a body is as long as nothing else is said.
 const UNKNOWN_MEDIA: &str = "application/octet-stream";
 
+/// Room is given in pieces of this size.
+const ROOM_BYTES: usize = 64 << 10;
+
 /// Reaches others through the guarded client.
 pub(crate) struct Outside {
     client: Client,
+    rooms: Arc<Semaphore>,
+}
+
+/// A file, and the room that it takes for as long as somebody has it.
+struct Held {
+    bytes: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    /// Adds what fits into the room that there is.
+    fn add(&mut self, piece: &[u8], rooms: &Arc<Semaphore>) -> Result<()> {
+        let taken = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let wanted = (self.bytes.len() + piece.len()).div_ceil(ROOM_BYTES).saturating_sub(taken);
+        if wanted > 0 {
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+            let more = Arc::clone(rooms).try_acquire_many_owned(wanted).map_err(|_| no_room())?;
+            match &mut self.room {
+                Some(room) => room.merge(more),
+                None => self.room = Some(more),
+            }
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Outside {
-    /// With these limits and exceptions.
-    pub(crate) fn new(options: NetOptions) -> Result<Self> {
-        Ok(Self { client: Client::new(options)? })
+    /// With these limits and exceptions, and at most so many bytes of files in memory at once.
+    pub(crate) fn new(options: NetOptions, held_bytes_max: u64) -> Result<Self> {
+        let rooms = usize::try_from(held_bytes_max).unwrap_or(usize::MAX).div_ceil(ROOM_BYTES);
+        let rooms = Arc::new(Semaphore::new(rooms.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { client: Client::new(options)?, rooms })
     }
 
     async fn file(&self, url: &str, bytes_max: u64) -> Result<Fetched> {
@@ -35,7 +76,11 @@ impl Outside {
             return Err(no_file(&response.place(), response.status()));
         }
         let media_type = response.media_type();
-        Ok(Fetched { bytes: response.bytes().await.map_err(useless)?, media_type })
+        let mut held = Held { bytes: Vec::new(), room: None };
+        while let Some(piece) = response.chunk().await.map_err(useless)? {
+            held.add(&piece, &self.rooms)?;
+        }
+        Ok(Fetched { bytes: Bytes::from_owner(held), media_type })
     }
 
     async fn tell(&self, post: Post) -> Result<u16> {
@@ -52,7 +97,7 @@ impl Outside {
         let mut response = match self.client.send(request).await {
             Ok(response) => response,
             // The head came; that the body would be too large changes nothing.
-            Err(NetError { stage: impasto_net::Stage::Answered(status), .. }) => return Ok(status),
+            Err(NetError { stage: Stage::Answered(status), .. }) => return Ok(status),
             Err(error) => return Err(error.into()),
         };
         let _unimportant = tokio::time::timeout(ANSWER_TIMEOUT, response.bytes()).await;
@@ -87,6 +132,12 @@ fn useless(error: NetError) -> Error {
         told = told.hint("upload the file instead, or give the address of another copy");
     }
     told
+}
+
+fn no_room() -> Error {
+    Error::unavailable("too many files are being fetched at once")
+        .hint("try again in a moment, or upload the file")
+        .retryable()
 }
 
 fn no_file(place: &str, status: u16) -> Error {
@@ -126,7 +177,7 @@ mod tests {
 
     fn open() -> Outside {
         let foreign_networks = vec!["127.0.0.1".parse().unwrap()];
-        Outside::new(NetOptions { foreign_networks, ..NetOptions::default() }).unwrap()
+        Outside::new(NetOptions { foreign_networks, ..NetOptions::default() }, 1 << 20).unwrap()
     }
 
     fn message(url: String) -> Post {
@@ -143,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_inside_is_reached_unless_the_settings_allow_it() {
         let (port, asked) = place(FILE.to_owned()).await;
-        let closed = Outside::new(NetOptions::default()).unwrap();
+        let closed = Outside::new(NetOptions::default(), 1 << 20).unwrap();
         for host in ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]"] {
             let url = format!("http://{host}:{port}/a.png");
             let error = closed.get(url.clone(), 100).await.unwrap_err();
@@ -183,6 +234,23 @@ mod tests {
         check_file(inward, 9, ErrorKind::InvalidInput, "may not be reached").await;
         let down = open().get("http://127.0.0.1:1/".to_owned(), 9).await.unwrap_err();
         assert_eq!((down.kind, down.retry), (ErrorKind::Unavailable, true));
+    }
+
+    #[tokio::test]
+    async fn files_that_somebody_holds_have_a_limit_together() {
+        let half = "x".repeat(600 << 10);
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{half}", half.len());
+        let (port, _) = place(answer).await;
+        let outside = open();
+        let get = || outside.get(format!("http://127.0.0.1:{port}/"), 1 << 20);
+        let first = get().await.unwrap();
+        let error = get().await.unwrap_err();
+        assert_eq!((error.kind, error.retry), (ErrorKind::Unavailable, true), "{error}");
+        let part = first.bytes.slice(..1);
+        drop(first);
+        assert!(get().await.is_err(), "a part of it is still held");
+        drop(part);
+        assert_eq!(get().await.unwrap().bytes, half);
     }
 
     #[tokio::test]

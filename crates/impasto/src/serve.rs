@@ -115,7 +115,7 @@ fn parts(
         blobs: Arc::clone(&house.blobs) as _,
         pieces: Arc::new(FolderBlobs::open(&house.data.join(PIECES_FOLDER))?),
         reload: Some(Arc::new(move || catalogue::load(catalog_folder.as_deref(), screen))),
-        fetch: Arc::new(Outside::new(network)?),
+        fetch: Arc::new(Outside::new(network, server.upload_bytes_max.saturating_mul(2))?),
         clock: Arc::clone(&house.clock) as _,
         secret: secret(&house.data.join(SECRET_FILE))?,
     };

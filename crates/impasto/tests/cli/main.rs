@@ -12,4 +12,5 @@ mod bad_input;
 mod film;
 mod harness;
 mod listing;
+mod network;
 mod resume;
