@@ -21,13 +21,13 @@ mod routes;
 mod runs;
 
 pub use catalogue::{
-    CatalogueView, FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView, WorkflowList,
-    WorkflowPut, WorkflowView,
+    CatalogueView, FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView,
+    WorkflowList, WorkflowPut, WorkflowView,
 };
 pub use desk::{
     DeliveryList, DeliveryView, EndpointCreated, EndpointList, EndpointRequest, EndpointView,
-    Health, KeyCreated, KeyLimitsView, KeyList, KeyRequest, KeyView, Readiness, SecretView, UsageRow,
-    UsageView,
+    Health, KeyCreated, KeyLimitsView, KeyList, KeyRequest, KeyView, Readiness, SecretView,
+    UsageRow, UsageView,
 };
 pub use files::{AssetList, AssetView, LineageEntry, LineageView, UploadRequest, UploadView};
 pub use openapi::openapi;

@@ -136,7 +136,13 @@ fn body(takes: Takes, generator: &mut SchemaGenerator) -> Option<Json> {
 fn responses(route: &Route, generator: &mut SchemaGenerator, problem: &Json) -> Json {
     let mut responses = Map::new();
     for answer in route.answers {
-        responses.insert(answer.status.to_string(), response(answer, generator));
+        let status = answer.status.to_string();
+        let made = response(answer, generator);
+        match responses.get_mut(&status).and_then(|known| known["content"].as_object_mut()) {
+            // The same status in another form.
+            Some(known) => known.extend(made["content"].as_object().cloned().unwrap_or_default()),
+            None => drop(responses.insert(status, made)),
+        }
     }
     let everywhere = EVERYWHERE.iter().filter(|_| route.access != Access::Open);
     let takes_body = !matches!(route.takes, Takes::Nothing);

@@ -6,9 +6,8 @@ use crate::{
     AssetList, AssetView, CatalogueView, DeliveryList, DeliveryView, EndpointCreated, EndpointList,
     EndpointRequest, EndpointView, Health, KeyCreated, KeyList, KeyRequest, LineageView, ModelList,
     ModelView, PlanAnswer, PlanRequest, Readiness, RunList, RunRequest, RunView, SecretView,
-    SignalRequest,
-    TaskList, TaskView, UploadRequest, UploadView, UsageView, WorkflowList, WorkflowPut,
-    WorkflowView,
+    SignalRequest, TaskList, TaskView, UploadRequest, UploadView, UsageView, WorkflowList,
+    WorkflowPut, WorkflowView,
 };
 
 /// A method of HTTP.
@@ -168,6 +167,9 @@ const GONE: Answer = Answer { status: 204, summary: "It is done.", content: Cont
 const STREAM: Answer =
     Answer { status: 200, summary: "What happens, as it happens.", content: Content::Events };
 
+const SAME: Answer =
+    Answer { status: 304, summary: "They are known already.", content: Content::Nothing };
+
 const CURSOR: Query = text("cursor", "Where to go on: `next_cursor` of the page before.");
 const LIMIT: Query = number("limit", "The most to list.");
 
@@ -208,6 +210,7 @@ pub const ROUTES: &[Route] = &[
         takes: Takes::Json(schema::<RunRequest>),
         answers: &[
             ok::<RunView>("The run ended: it succeeded, or its `error` says why not."),
+            STREAM,
             Answer {
                 status: 202,
                 summary: "The run goes on; `location` says where to ask.",
@@ -258,7 +261,14 @@ pub const ROUTES: &[Route] = &[
             "/v1/runs/{run}/events",
             "What happens in a run, from its first event or from the one after the last that was received. \
              Events with an id are kept and never lost; progress and partial results are told live only.",
-            &[STREAM],
+            &[
+                STREAM,
+                Answer {
+                    status: 204,
+                    summary: "Everything was heard, its end too.",
+                    content: Content::Nothing,
+                },
+            ],
         )
     },
     Route {
@@ -400,6 +410,7 @@ pub const ROUTES: &[Route] = &[
             &[
                 Answer { status: 200, summary: "The bytes.", content: Content::File },
                 Answer { status: 206, summary: "The bytes asked for.", content: Content::File },
+                SAME,
             ],
         )
     },
@@ -430,6 +441,7 @@ pub const ROUTES: &[Route] = &[
             &[
                 Answer { status: 200, summary: "The bytes.", content: Content::File },
                 Answer { status: 206, summary: "The bytes asked for.", content: Content::File },
+                SAME,
             ],
         )
     },

@@ -365,12 +365,15 @@ impl App {
         Ok(plan)
     }
 
-    /// Refuses a call of one who has spent what a day allows.
+    /// Refuses a call with a key that has spent what a day allows.
     async fn check_spend(&self, caller: &Caller) -> Result<()> {
-        let Some(most) = caller.limits.spend_per_day else { return Ok(()) };
+        let Some((most, key)) = caller.limits.spend_per_day.zip(caller.key.as_ref()) else {
+            return Ok(());
+        };
         let now_ms = self.now_ms();
         let midnight_ms = now_ms - now_ms % DAY_MS;
-        let spent = self.store().spent_since(caller.tenant.clone(), midnight_ms).await?;
+        let (tenant, payer) = (caller.tenant.clone(), key.0.clone());
+        let spent = self.store().spent_by(tenant, payer, midnight_ms).await?;
         if spent < most {
             return Ok(());
         }

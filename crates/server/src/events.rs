@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, header};
 use impasto_dialects::inline::{InlineBytes, to_json};
 use impasto_domain::{Error, InstanceKey, Money, News, Result, RunId, SoundFormat};
 use impasto_engine::{Update, UpdateKind, Updates};
@@ -56,17 +56,22 @@ impl Heard {
     }
 }
 
-/// A stream of what happens in a run that is known to be the viewer's.
-pub(crate) fn stream_of(viewer: Viewer, view: &RunView, heard: Heard) -> Result<Response> {
-    if heard.end && is_settled(view) && view.last_seq <= heard.seq {
-        // For a browser this means: do not come again.
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
+/// Whether a listener has heard all that there is of a run, its end too.
+pub(crate) fn has_heard_all(view: &RunView, heard: Heard) -> bool {
+    heard.end && is_settled(view) && view.last_seq <= heard.seq
+}
+
+/// A stream of what `updates` tell of a run that is known to be the viewer's.
+pub(crate) fn stream_of(
+    viewer: Viewer,
+    run: RunId,
+    updates: Updates,
+    heard: Heard,
+) -> Result<Response> {
     let place = Place::take(&viewer.app)?;
-    let updates = viewer.app.updates(&viewer.caller, &view.id, heard.seq);
     let listener = Listener {
         updates,
-        run: view.id.clone(),
+        run,
         waiting: VecDeque::new(),
         seq: heard.seq,
         ended: false,

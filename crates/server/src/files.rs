@@ -32,10 +32,6 @@ pub(crate) struct Base(pub(crate) String);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encrypted(pub(crate) bool);
 
-/// Put on a request by host routing: the host that the client asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct AskedHost(pub(crate) String);
-
 impl FromRequestParts<App> for Base {
     type Rejection = Problem;
 
@@ -76,7 +72,7 @@ impl App {
             Json::Object(mut entries) => {
                 let digest = entries
                     .remove("asset")
-                    .or_else(|| Some(entries.remove("$asset")?.get_mut("digest").map(Json::take)?));
+                    .or_else(|| entries.remove("$asset")?.get_mut("digest").map(Json::take));
                 match (digest, entries.remove("url")) {
                     (Some(Json::String(digest)), _) => {
                         let digest = digest.parse().map_err(Error::invalid)?;

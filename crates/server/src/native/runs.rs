@@ -9,7 +9,7 @@ use impasto_api::{PolicyRequest, RunList, RunRequest, SignalRequest, TierName};
 use impasto_domain::{
     Error, ErrorKind, InDoubt, ModelId, Money, Policy, ProviderId, Result, RunId, TaskId, Tier,
 };
-use impasto_engine::Answer;
+use impasto_engine::{Answer, RunHandle};
 use impasto_store::{ClaimKind, RunFilter, RunRecord, RunStatus};
 use serde::Deserialize;
 
@@ -79,7 +79,7 @@ pub(super) async fn create(
     let mut call = call_of(&app, &base, sent.value)?;
     call.wants_news |= manner == Manner::Stream;
     call.claim = Some(claim.clone());
-    let ticket = app.submit(&caller, call).await.map_err(|error| {
+    let mut ticket = app.submit(&caller, call).await.map_err(|error| {
         let reused = error.kind == ErrorKind::Conflict && claim.kind == ClaimKind::Explicit;
         let problem = Problem::from(error);
         if reused { problem.coded(code::IDEMPOTENCY_KEY_REUSED) } else { problem }
@@ -91,8 +91,10 @@ pub(super) async fn create(
         Manner::Wait(at_most) => shown(&viewer, &app.wait(&caller, ticket, at_most).await?),
         Manner::AtOnce => shown(&viewer, &app.view(&caller, &ticket.run).await?),
         Manner::Stream => {
-            let view = app.view(&caller, &ticket.run).await?;
-            events::stream_of(viewer, &view, Heard::default())?
+            // Nothing may come in between: what is told live is told once.
+            let live = ticket.handle.as_mut().and_then(RunHandle::updates);
+            let updates = live.unwrap_or_else(|| app.updates(&caller, &ticket.run, 0));
+            events::stream_of(viewer, ticket.run, updates, Heard::default())?
         }
     };
     response.headers_mut().insert(header::LOCATION, place);
@@ -395,8 +397,14 @@ pub(super) async fn stream(
         Some(Err(_)) => Heard::parse("?")?,
         _ => Heard { seq: query.after.unwrap_or_default(), end: false },
     };
-    let view = app.view(&caller, &RunId::new(run)).await?;
-    Ok(events::stream_of(Viewer::new(&app, &caller, &base), &view, heard)?)
+    let run = RunId::new(run);
+    let updates = app.updates(&caller, &run, heard.seq);
+    let view = app.view(&caller, &run).await?;
+    if events::has_heard_all(&view, heard) {
+        // For a browser this means: do not come again.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(events::stream_of(Viewer::new(&app, &caller, &base), run, updates, heard)?)
 }
 
 /// `POST /v1/runs/{run}/cancel`

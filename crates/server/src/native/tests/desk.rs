@@ -78,7 +78,7 @@ async fn a_receiver_that_fails_is_told_later_and_one_that_is_gone_no_more() {
     let state = |topic: &str| states.iter().find(|one| one["topic"] == topic).unwrap().clone();
     let told = (state("run.started"), state("run.succeeded"));
     let mut found = [told.0["last_status"].clone(), told.1["last_status"].clone()];
-    found.sort_by_key(|status| status.as_u64());
+    found.sort_by_key(Json::as_u64);
     assert_eq!(found, [json!(410), json!(500)]);
     let pending = deliveries(&house, "state=pending").await;
     assert_eq!(pending.len(), 1);
@@ -100,13 +100,12 @@ async fn a_webhook_that_comes_with_a_run_is_told_of_its_end() {
         json!({ "task": "echo", "input": { "number": 1 }, "model": "local", "webhook": webhook });
     house.post("/v1/runs", &[], &body).await;
     tell(&house).await;
-    let posts = house.receiver.posts.lock().unwrap();
+    let posts = std::mem::take(&mut *house.receiver.posts.lock().unwrap());
     assert_eq!(posts.len(), 1, "of its end, not of its beginning");
     let told: Json = serde_json::from_slice(&posts[0].body).unwrap();
     assert_eq!(told["type"], "run.succeeded");
     let secret = house.get("/v1/webhook-secret").await.json();
     assert!(secret["secret"].as_str().unwrap().starts_with("whsec_"));
-    drop(posts);
     let bad = house.post("/v1/webhooks", &[], &json!({ "url": "not one" })).await;
     assert_eq!(bad.code(), "invalid_input");
     let odd = json!({ "url": "https://a.example", "topics": ["run.exploded"] });
@@ -138,6 +137,24 @@ async fn keys_are_made_shown_once_and_revoked() {
     assert_eq!(as_admin("POST /v1/keys", odd).await.code(), "invalid_input");
     let missing = as_admin("DELETE /v1/keys/none", String::new()).await;
     assert_eq!(missing.code(), "not_found");
+}
+
+#[tokio::test]
+async fn a_key_spends_no_more_than_it_may_whatever_others_of_its_tenant_spend() {
+    let house = House::new().await;
+    let headers = ["content-type: application/json"];
+    let limited = async |spend: i64| {
+        let body = json!({ "tenant": "acme", "limits": { "spend_per_day": spend } }).to_string();
+        let made = house.send(house.request(&house.admin, "POST /v1/keys", &headers, body)).await;
+        made.json()["key"].as_str().unwrap().to_owned()
+    };
+    let run = async |key: &str| {
+        let body =
+            json!({ "task": "echo", "model": "local", "input": { "number": 1 } }).to_string();
+        house.send(house.request(key, "POST /v1/runs", &headers, body)).await
+    };
+    assert_eq!(run(&limited(0).await).await.code(), "budget_exceeded");
+    assert_eq!(run(&limited(1).await).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

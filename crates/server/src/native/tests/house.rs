@@ -9,10 +9,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use impasto_domain::{AssetRef, Digest, Error, MediaFacts, Result, TenantId, Workbench};
-use impasto_engine::{Fault, Importer, SystemClock};
+use impasto_domain::{
+    AssetRef, Digest, Error, MediaFacts, News, Result, SoundFormat, TenantId, Values, Workbench,
+};
+use impasto_engine::{Fault, Importer, OperationsDriver, SystemClock};
 use impasto_store::{BoxFuture, KeyKind, KeyLimits, KeyStore, MemoryBlobs, MemoryRuns};
-use impasto_testkit::Stage;
+use impasto_testkit::{Stage, operations};
 use serde_json::Value as Json;
 
 use crate::app::App;
@@ -107,6 +109,21 @@ async fn key(store: &MemoryRuns, tenant: &str, kind: KeyKind, scopes: Scopes) ->
     shown
 }
 
+/// Gives back what it is given, and tells of everything that can be told of on the way.
+fn talk(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    bench.progress(0.5, "half of it");
+    let (level, message) = ("info".to_owned(), "looking".to_owned());
+    bench.tell(News::Log { level, message });
+    if bench.wants_news() {
+        let (name, media_type) = ("image".to_owned(), "image/png".to_owned());
+        bench.tell(News::Picture { name, index: 0, bytes: b"half".to_vec(), media_type });
+        let format =
+            SoundFormat { media_type: "audio/pcm".to_owned(), sample_rate_hz: 24_000, channels: 1 };
+        bench.tell(News::Sound { name: "audio".to_owned(), format, bytes: vec![0; 4] });
+    }
+    Ok(input.clone())
+}
+
 /// The model `spare` never ends by itself.
 fn fault(endpoint: &str) -> Fault {
     Fault { delay_ms: 0, error: None, hang: endpoint == "spare-echo" }
@@ -119,8 +136,11 @@ impl House {
 
     pub(super) async fn with(options: ServerOptions) -> Self {
         let (store, blobs) = (Arc::new(MemoryRuns::default()), Arc::new(MemoryBlobs::default()));
+        let mut all = operations();
+        all.iter_mut().filter(|one| one.name == "echo").for_each(|one| one.run = talk);
+        let driver = OperationsDriver::new(all).with_faults(Arc::new(|name, _, _| fault(name)));
         let stage = Stage::over(store.clone(), blobs.clone()).unwrap();
-        let mut stage = stage.faults(Arc::new(|endpoint, _, _| fault(endpoint)));
+        let mut stage = stage.driver("here", Arc::new(driver));
         stage.parts.importer = Arc::new(Taker);
         let receiver = Arc::new(Receiver::default());
         let catalog = Arc::clone(&stage.parts.catalog);

@@ -63,11 +63,22 @@ async fn a_run_is_streamed_and_resumed_anywhere_without_loss() {
     assert_eq!(reply.header("content-type"), "text/event-stream");
     let whole = events(&reply.text());
     let names: Vec<&str> = whole.iter().map(|(_, name, _)| name.as_str()).collect();
-    for name in ["queued", "decided", "started", "step", "cost", "done"] {
-        assert!(names.contains(&name), "{name} is not among {names:?}");
-    }
+    let expected = [
+        "queued", "decided", "started", "progress", "log", "partial", "partial", "step", "cost",
+        "done",
+    ];
+    assert_eq!(names, expected);
+    let (_, _, picture) = &whole[5];
+    assert_eq!(
+        (&picture["data"], &picture["media_type"]),
+        (&json!("aGFsZg=="), &json!("image/png"))
+    );
+    assert_eq!(whole[6].2["sample_rate_hz"], 24_000);
     let path = format!("{}/events", reply.header("location"));
-    let kept: Vec<_> = whole.iter().filter(|(_, name, _)| name != "progress").cloned().collect();
+    let kept: Vec<(String, String, Json)> = {
+        let live = ["progress", "log", "partial"];
+        whole.iter().filter(|(_, name, _)| !live.contains(&name.as_str())).cloned().collect()
+    };
     let told = events(&house.get(&path).await.text());
     let named = |all: &[(String, String, Json)]| -> Vec<(String, String)> {
         all.iter().map(|(id, name, _)| (id.clone(), name.clone())).collect()
