@@ -252,8 +252,8 @@ def test_a_failure_of_a_provider_is_not_paid_for_twice(at):
     assert runs("failing") == before + 2
 
 
-@pytest.mark.parametrize("call", ["run", "submit", "subscribe"])
-def test_a_retry_after_a_broken_connection_is_the_same_request(at, call):
+@pytest.mark.parametrize("call", ["submit", "subscribe"])
+def test_a_submission_whose_answer_is_lost_is_sent_again_as_the_same(at, call):
     breaking = server.Breaking(times=2)
     client = at("normal", breaking.host)
     before = runs()
@@ -261,6 +261,15 @@ def test_a_retry_after_a_broken_connection_is_the_same_request(at, call):
     result = result.get() if call == "submit" else result
     assert result["images"] and breaking.broken == 2
     assert runs() == before + 1
+    breaking.close()
+
+
+def test_a_call_that_breaks_while_it_is_worked_on_is_sent_again_as_the_same(at):
+    breaking = server.Breaking("slow", times=2, after=0.3)
+    client = at("slow", breaking.host)
+    before = runs("slow")
+    assert client.run(PICTURE, wish())["images"] and breaking.broken == 2
+    assert runs("slow") == before + 1
     breaking.close()
 
 
@@ -446,6 +455,32 @@ def test_an_upload_belongs_to_whoever_began_it(picture):
     other = fal_client.run(PICTURE, wish())["images"][0]["url"]
     assert httpx.put(begun["upload_url"], content=bytes_at(other)).status_code == 400
     assert resized(begun["file_url"]) == 50
+
+
+def test_parts_are_reached_by_the_names_of_their_hosts(picture):
+    def headers(host):
+        return {"authorization": f"Key {server.KEY}", "host": host}
+
+    def post(host, path, **body):
+        answer = httpx.post(server.secure() + path, headers=headers(host), **body)
+        answer.raise_for_status()
+        return answer.json()
+
+    url = post("v3.fal.media", "/files/upload", content=picture.read_bytes())["access_url"]
+    assert url.startswith("https://v3.fal.media/files/")
+    submitted = post("queue.fal.run", f"/{RESIZE}", json={"image_url": url, "width": 50})
+    app = RESIZE.rsplit("/", 1)[0]
+    path = f"/{app}/requests/{submitted['request_id']}"
+    assert submitted["status_url"] == f"https://queue.fal.run{path}/status"
+    while httpx.get(f"{server.secure()}{path}/status", headers=headers("queue.fal.run")).status_code == 202:
+        time.sleep(0.02)
+    result = httpx.get(server.secure() + path, headers=headers("queue.fal.run"))
+    assert result.json()["image"]["width"] == 50
+    begun = post("rest.fal.ai", "/storage/upload/initiate", json={"file_name": "a.png", "content_type": "image/png"})
+    assert begun["upload_url"].startswith("https://rest.fal.ai/storage/u/")
+    place = begun["upload_url"].removeprefix("https://rest.fal.ai")
+    assert httpx.put(server.secure() + place, headers={"host": "rest.fal.ai"}, content=picture.read_bytes()).is_success
+    assert post("run.fal.localhost", f"/{RESIZE}", json={"image_url": begun["file_url"], "width": 51})["image"]["width"] == 51
 
 
 # --- webhooks ----------------------------------------------------------------------------------
