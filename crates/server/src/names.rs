@@ -135,6 +135,11 @@ impl Names {
                 if let Some(nearest) = nearest {
                     canonical.entry("aspect_ratio").or_insert_with(|| nearest.into());
                 }
+                let side = width.min(height);
+                let sharp = field(fields, "resolution").and_then(|f| nearest_side(&f.values, side));
+                if let Some(sharp) = sharp {
+                    canonical.entry("resolution").or_insert_with(|| sharp.into());
+                }
                 Ok(())
             }
             _ => Err(unknown(name, fields)),
@@ -169,6 +174,13 @@ fn nearest_shape(shapes: &[String], ratio: f64) -> Option<&str> {
     };
     let far = shapes.iter().filter_map(|shape| Some((distance(shape)?, shape.as_str())));
     far.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, shape)| shape)
+}
+
+/// The resolution such as `720p` whose shorter side comes nearest.
+fn nearest_side(resolutions: &[String], side: u32) -> Option<&str> {
+    let lines = |resolution: &str| resolution.strip_suffix('p')?.parse::<u32>().ok();
+    let far = resolutions.iter().filter_map(|it| Some((lines(it)?.abs_diff(side), it.as_str())));
+    far.min().map(|(_, resolution)| resolution)
 }
 
 /// The value in the shape of the field, where it is clear what is meant: one of a list, a number as text.
@@ -282,10 +294,14 @@ mod tests {
 
     #[test]
     fn a_size_becomes_the_nearest_shape_where_there_is_no_width() {
-        let mut shape = fields(&[("aspect_ratio", "text")]);
+        let mut shape = fields(&[("aspect_ratio", "text"), ("resolution", "text")]);
         shape[0].values = ["1:1", "16:9", "9:16"].map(str::to_owned).into();
+        shape[1].values = ["480p", "720p", "auto"].map(str::to_owned).into();
         let given = Map::from_iter([("size".to_owned(), Json::from("1280x720"))]);
         let got = canonical("openai", "", &shape, given).unwrap();
-        assert_eq!(Json::Object(got), serde_json::json!({"aspect_ratio": "16:9"}));
+        assert_eq!(
+            Json::Object(got),
+            serde_json::json!({"aspect_ratio": "16:9", "resolution": "720p"})
+        );
     }
 }

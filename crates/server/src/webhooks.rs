@@ -68,6 +68,9 @@ pub(crate) type Composing = Pin<Box<dyn Future<Output = Result<Option<Message>>>
 /// How a face tells what happened to runs that were submitted by it with a webhook.
 pub(crate) type Compose = fn(Notice) -> Composing;
 
+/// The same for an endpoint that was made by the face; the secrets sign it.
+pub(crate) type ComposeSigned = fn(&Notice, &[String]) -> Result<Option<Message>>;
+
 /// The headers of the Standard Webhooks specification for a message.
 ///
 /// # Errors
@@ -167,6 +170,9 @@ enum Went {
     Never(u16, String),
 }
 
+/// There was nobody to tell.
+const NOBODY: Went = Went::Heard(0, "nobody wants to be told of it");
+
 /// Tells one thing once, and notes how it went.
 async fn tell(app: &App, delivery: &DeliveryRecord) {
     let went = match attempt(app, delivery).await {
@@ -237,7 +243,13 @@ async fn to_endpoint(app: &App, endpoint: EndpointRecord, notice: &Notice) -> Re
     let mut secrets = vec![endpoint.secret.clone()];
     let old = endpoint.old_secret.as_ref().filter(|(_, until_ms)| *until_ms > notice.at_ms);
     secrets.extend(old.map(|(secret, _)| secret.clone()));
-    let went = post(app, &endpoint.url, standard(notice, &secrets)?).await?;
+    let own = faces::ENDPOINTS.iter().find(|(prefix, _)| endpoint.id.starts_with(prefix));
+    let message = match own {
+        Some((_, compose)) => compose(notice, &secrets)?,
+        None => Some(standard(notice, &secrets)?),
+    };
+    let Some(message) = message else { return Ok(NOBODY) };
+    let went = post(app, &endpoint.url, message).await?;
     if matches!(went, Went::Never(GONE, _)) {
         app.store().put_endpoint(EndpointRecord { enabled: false, ..endpoint }).await?;
     }
@@ -250,7 +262,6 @@ async fn to_webhook(
     notice: Notice,
     face: &str,
 ) -> Result<Went> {
-    const NOBODY: Went = Went::Heard(0, "nobody wants to be told of it");
     let (tenant, run) = (delivery.tenant.clone(), delivery.run.clone());
     let stored = app.store().load(tenant, run, u64::MAX >> 1).await?;
     let webhook = stored.record.run.webhook.as_deref().map(serde_json::from_str::<Webhook>);

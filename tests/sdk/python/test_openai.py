@@ -167,6 +167,110 @@ def test_what_cannot_be_done_is_said(ours, wrong, said):
     assert said in str(refused.value) and refused.value.type == "invalid_request_error"
 
 
+# Transcriptions
+
+
+def test_words_are_not_taken_down_as_long_as_no_model_does_so(ours):
+    with pytest.raises(openai.NotFoundError, match="no model"):
+        ours.audio.transcriptions.create(model="auto", file=("a.wav", b"RIFF"))
+
+
+# Videos
+
+TINY = {"size": "426x240", "seconds": "1", "extra_body": {"fps": 8}}
+
+
+def test_a_video_is_made_listed_fetched_remixed_and_deleted(ours):
+    video = ours.videos.create(prompt="a boat on a lake", model="auto", **TINY)
+    assert video.id.startswith("video_") and video.status in ("queued", "in_progress")
+    assert (video.model, video.seconds, video.prompt) == ("auto", "1", "a boat on a lake")
+    video = ours.videos.poll(video.id)
+    assert (video.status, video.progress) == ("completed", 100) and video.completed_at
+
+    film = ours.videos.download_content(video.id)
+    assert film.response.headers["content-type"] == "video/mp4" and film.content[4:8] == b"ftyp"
+    assert is_png(ours.videos.download_content(video.id, variant="thumbnail").content)
+    with pytest.raises(openai.BadRequestError):
+        ours.videos.download_content(video.id, variant="spritesheet")
+
+    other = ours.videos.remix(video.id, prompt="a red boat on a lake")
+    assert other.remixed_from_video_id == video.id and other.prompt == "a red boat on a lake"
+    assert ours.videos.poll(other.id).status == "completed"
+
+    assert [one.id for one in ours.videos.list(limit=1).data] == [other.id]
+    assert {video.id, other.id} <= {one.id for one in ours.videos.list(limit=1)}
+    oldest = [one.id for one in ours.videos.list(order="asc")]
+    assert oldest.index(video.id) < oldest.index(other.id)
+
+    assert ours.videos.delete(video.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        ours.videos.retrieve(video.id)
+    assert video.id not in {one.id for one in ours.videos.list()}
+
+
+def test_a_video_of_a_picture(ours, picture):
+    video = ours.videos.create_and_poll(
+        prompt="closer", model="auto", input_reference=picture.open("rb"), **TINY)
+    assert video.status == "completed" and video.size == "426x240"
+
+
+def test_a_video_under_way_is_given_up_when_it_is_deleted():
+    with client("hanging") as other:
+        video = other.videos.create(prompt="a boat", model="auto", **TINY)
+        assert other.videos.retrieve(video.id).status in ("queued", "in_progress")
+        with pytest.raises(openai.ConflictError):
+            other.videos.download_content(video.id)
+        assert other.videos.delete(video.id).deleted
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                other.videos.retrieve(video.id)
+            except openai.NotFoundError:
+                return
+            time.sleep(0.1)
+        pytest.fail("the video is still there")
+
+
+@pytest.mark.parametrize("name, code", [
+    ("refusing", "content_policy_violation"), ("failing", "provider_failed")])
+def test_a_video_that_fails_says_why(name, code):
+    with client(name) as other:
+        video = other.videos.create_and_poll(prompt="a boat", model="auto", **TINY)
+        assert video.status == "failed" and video.error.code == code
+
+
+def test_a_foreign_id_is_not_found(ours):
+    for id in ["video_0000", "nothing", "video_../../x"]:
+        with pytest.raises(openai.NotFoundError):
+            ours.videos.retrieve(id)
+
+
+# Webhooks
+
+
+def test_an_endpoint_is_told_of_videos(ours, receiver):
+    made = ours.webhooks.create(
+        name="mine", url=receiver.url, event_types=["video.completed", "video.failed"])
+    try:
+        assert made.signing_secret.startswith("whsec_") and made.name == "mine"
+        assert made.id in {one.id for one in ours.webhooks.list()}
+        video = ours.videos.create(prompt="a kite", model="auto", **TINY)
+        headers, body = receiver.next()
+        event = ours.webhooks.unwrap(body, headers, secret=made.signing_secret)
+        assert (event.type, event.data.id) == ("video.completed", video.id)
+        with pytest.raises(openai.InvalidWebhookSignatureError):
+            ours.webhooks.unwrap(body + b" ", headers, secret=made.signing_secret)
+
+        rotated = ours.webhooks.rotate_secret(made.id)
+        assert ours.webhooks.test(made.id, event_type="video.failed").status_code == 200
+        headers, body = receiver.next()
+        assert ours.webhooks.unwrap(body, headers, secret=rotated.signing_secret).type == "video.failed"
+    finally:
+        assert ours.webhooks.delete(made.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        ours.webhooks.retrieve(made.id)
+
+
 # Names and keys
 
 

@@ -9,12 +9,14 @@ mod openai;
 mod pieces;
 mod replicate;
 mod sound;
+#[cfg(test)]
+mod tests;
 mod voices;
 
 use axum::Router;
 
 use crate::app::App;
-use crate::webhooks::Compose;
+use crate::webhooks::{Compose, ComposeSigned};
 
 /// The file at the address of an upload that had one before it had bytes; none if it is no such address.
 pub(crate) use fal::uploaded;
@@ -34,3 +36,8 @@ pub(crate) fn routes() -> Router<App> {
 /// endpoints, are told by the Standard Webhooks specification.
 pub(crate) const WEBHOOKS: &[(&str, Compose)] =
     &[("fal", fal::compose), ("replicate", replicate::compose)];
+
+/// Faces that tell endpoints which were made by them in their own way: how the ids of these begin, and
+/// what makes the message.
+pub(crate) const ENDPOINTS: &[(&str, ComposeSigned)] =
+    &[(openai::ENDPOINT_PREFIX, openai::endpoint_message)];

@@ -32,7 +32,7 @@ fn of_kind(kind: ErrorKind) -> (StatusCode, &'static str) {
         ErrorKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
         ErrorKind::Cancelled => (StatusCode::FAILED_DEPENDENCY, "cancelled"),
         ErrorKind::InDoubt => (StatusCode::FAILED_DEPENDENCY, "in_doubt"),
-        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "system_busy"),
+        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
     }
 }
@@ -55,7 +55,8 @@ impl Failure {
     pub(crate) fn of_run(error: Error) -> Self {
         let failure = Self::from(error);
         let again = match failure.error.kind {
-            ErrorKind::RateLimited | ErrorKind::Unavailable => true,
+            ErrorKind::RateLimited => true,
+            ErrorKind::Unavailable => failure.error.retry,
             ErrorKind::Timeout => failure.goes_on(),
             _ => false,
         };

@@ -3,15 +3,14 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
 use impasto_catalog::Catalog;
 use impasto_dialects::openai::wire::ImageRequest;
 use impasto_domain::{Error, Field, MediaKind, TaskId, Type};
 use serde_json::{Map, Value as Json};
 
-use super::Runner;
 use super::error::Failure;
 use super::images::Drawing;
+use super::{Asking, Runner};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::faces::body::{Form, Part};
@@ -27,14 +26,14 @@ pub(super) async fn edit(
     State(app): State<App>,
     Runner(caller): Runner,
     base: Base,
-    headers: HeaderMap,
+    asking: Asking,
     body: Body,
 ) -> Result<Response, Failure> {
-    let form = Form::read(&app, &headers, body).await?;
+    let form = Form::read(&app, &asking.headers, body).await?;
     let wish = form.fingerprint();
     let (request, files) = read(&app, &caller, form).await?;
     let tasks = tasks(&app.catalog());
-    let drawing = Drawing { app, caller, base, headers, event: "image_edit" };
+    let drawing = Drawing { app, caller, base, asking, event: "image_edit" };
     drawing.answer(request, files, ROUTE, tasks, &wish).await
 }
 

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use impasto_dialects::inline::to_json;
 use impasto_dialects::openai::wire::{Image, ImageEvent, ImageRequest, ImagesResponse, Usage};
 use impasto_domain::{AssetRef, Error, MediaKind, TaskId, Tier, Value};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::error::Failure;
 use super::stream as events;
-use super::{Asked, FACE, Runner, answered, ask, call_of, failed, hold};
+use super::{Asked, Asking, FACE, Runner, answered, ask, call_of, failed, hold};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{Call, Name, Origin, RunView};
@@ -35,12 +35,12 @@ pub(super) async fn generate(
     State(app): State<App>,
     Runner(caller): Runner,
     base: Base,
-    headers: HeaderMap,
+    asking: Asking,
     body: Body,
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
     let request: ImageRequest = body::parsed(&bytes)?;
-    let drawing = Drawing { app, caller, base, headers, event: "image_generation" };
+    let drawing = Drawing { app, caller, base, asking, event: "image_generation" };
     let tasks = vec![TaskId::new(TASK)];
     drawing.answer(request, Map::new(), ROUTE, tasks, &bytes).await
 }
@@ -50,7 +50,7 @@ pub(super) struct Drawing {
     pub(super) app: App,
     pub(super) caller: Caller,
     pub(super) base: Base,
-    pub(super) headers: HeaderMap,
+    pub(super) asking: Asking,
     /// What events are called.
     pub(super) event: &'static str,
 }
@@ -133,7 +133,7 @@ impl Drawing {
             call.policy.tier = tier_of(&look.quality);
         }
         let Asked { mut ticket, delivery } =
-            ask(&self.app, &self.caller, &self.headers, call, wish).await?;
+            ask(&self.app, &self.caller, &self.asking, call, wish).await?;
         let pieces = Pieces::of(&self.app, &self.caller, &mut ticket, hold(&self.app));
         let answer = match look.streams {
             true => self.streamed(pieces, look).await,

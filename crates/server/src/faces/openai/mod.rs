@@ -11,7 +11,9 @@ mod speech;
 mod stream;
 mod transcriptions;
 mod videos;
+mod webhooks;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,16 +21,17 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Uri, header};
 use impasto_domain::{Error, ErrorKind};
 use serde_json::{Map, Value as Json};
 
 use crate::app::App;
 use crate::caller::{Caller, Scope, authorization};
 use crate::calls::{Call, Name, Origin, Ticket, claim};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Line};
 use crate::faces::models::chosen;
 use error::Failure;
+pub(crate) use webhooks::{PREFIX as ENDPOINT_PREFIX, message as endpoint_message};
 
 /// The name of this face where runs and tables tell it.
 const FACE: &str = "openai";
@@ -44,6 +47,13 @@ pub(crate) fn routes() -> Router<App> {
         .route("/videos/{id}", get(videos::retrieve).delete(videos::delete))
         .route("/videos/{id}/content", get(videos::content))
         .route("/videos/{id}/remix", post(videos::remix))
+        .route("/webhook_endpoints", post(webhooks::create).get(webhooks::list))
+        .route(
+            "/webhook_endpoints/{id}",
+            get(webhooks::retrieve).post(webhooks::update).delete(webhooks::delete),
+        )
+        .route("/webhook_endpoints/{id}/rotate_secret", post(webhooks::rotate))
+        .route("/webhook_endpoints/{id}/test", post(webhooks::test))
         .route("/models", get(models::list))
         .route("/models/{*id}", get(models::one))
         .fallback(nothing)
@@ -53,6 +63,36 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn nothing(method: Method, uri: Uri) -> Response {
     Failure::no_route(&method, uri.path()).into_response()
+}
+
+/// The header by which the official clients say how often they have tried before.
+const TRIES: &str = "x-stainless-retry-count";
+/// How long they take at most until they try for the first time, with the time that messages need.
+const TRY_AGAIN: Duration = Duration::from_millis(1_500);
+
+/// What a request says beside its body.
+struct Asking {
+    headers: HeaderMap,
+    line: Option<Line>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Asking {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self { headers: parts.headers.clone(), line: parts.extensions.get().cloned() })
+    }
+}
+
+impl Asking {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether the client keeps its connection, and tries again by itself.
+    fn tries_again(&self) -> bool {
+        self.header(TRIES).is_some() && self.header(header::CONNECTION.as_str()) != Some("close")
+    }
 }
 
 /// Who calls, and may begin runs.
@@ -106,16 +146,19 @@ fn call_of(route: &str, model: Option<&str>, input: Map<String, Json>) -> Call {
 async fn ask(
     app: &App,
     caller: &Caller,
-    headers: &HeaderMap,
+    asking: &Asking,
     mut call: Call,
     wish: &[u8],
 ) -> Result<Asked, Failure> {
     chosen(&app.catalog(), &call.origin.name).map_err(no_model)?;
-    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-    let claim = claim(key, &format!("{FACE} {}", call.origin.path), wish);
+    let claim =
+        claim(asking.header("idempotency-key"), &format!("{FACE} {}", call.origin.path), wish);
     call.claim = Some(claim.clone());
     let ticket = app.submit(caller, call).await?;
-    let delivery = app.delivery(caller, Some(&claim), &ticket.run);
+    let mut delivery = app.delivery(caller, Some(&claim), &ticket.run);
+    if asking.tries_again() {
+        delivery = delivery.until_heard(asking.line.clone(), TRY_AGAIN);
+    }
     Ok(Asked { ticket, delivery })
 }
 
@@ -127,7 +170,8 @@ fn no_model(error: Error) -> Failure {
 /// tries again by itself does so only where nothing was bought, or to go on waiting.
 fn failed(error: Error) -> Failure {
     let again = match error.kind {
-        ErrorKind::RateLimited | ErrorKind::Unavailable => true,
+        ErrorKind::RateLimited => true,
+        ErrorKind::Unavailable => error.retry,
         ErrorKind::Timeout => error.retry && error.offer.is_none(),
         _ => false,
     };

@@ -5,14 +5,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use impasto_dialects::openai::wire::{SpeechEvent, SpeechRequest, SpeechUsage};
 use impasto_domain::{Error, TaskId};
 use serde_json::Value as Json;
 
 use super::error::Failure;
 use super::stream as events;
-use super::{Asked, FACE, Runner, answered, ask, call_of, failed, hold, no_model};
+use super::{Asked, Asking, FACE, Runner, answered, ask, call_of, failed, hold, no_model};
 use crate::app::App;
 use crate::faces::body;
 use crate::faces::models::chosen;
@@ -27,7 +27,7 @@ const PCM_HZ: u32 = 24_000;
 pub(super) async fn speak(
     State(app): State<App>,
     Runner(caller): Runner,
-    headers: HeaderMap,
+    asking: Asking,
     body: Body,
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
@@ -61,7 +61,7 @@ pub(super) async fn speak(
     let mut call = call_of(ROUTE, request.model.as_deref(), input);
     call.tasks = vec![TaskId::new(SPEAK)];
     call.wants_news = true;
-    let Asked { mut ticket, delivery } = ask(&app, &caller, &headers, call, &bytes).await?;
+    let Asked { mut ticket, delivery } = ask(&app, &caller, &asking, call, &bytes).await?;
     let pieces = Pieces::of(&app, &caller, &mut ticket, hold(&app));
     let flow = Flow::new(&app, &caller, pieces, wanted);
     Ok(answered(delivery, told(flow, wanted, as_events).await))

@@ -4,13 +4,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use impasto_dialects::openai::wire::{Segment, Transcription, Word};
 use impasto_domain::{Error, Value, Values};
 use serde_json::Map;
 
 use super::error::Failure;
-use super::{Asked, Runner, answered, ask, call_of, failed, hold};
+use super::{Asked, Asking, Runner, answered, ask, call_of, failed, hold};
 use crate::app::App;
 use crate::faces::body::Form;
 use crate::faces::models::first_task;
@@ -26,10 +26,10 @@ const TASKS: [&str; 4] =
 pub(super) async fn transcribe(
     State(app): State<App>,
     Runner(caller): Runner,
-    headers: HeaderMap,
+    asking: Asking,
     body: Body,
 ) -> Result<Response, Failure> {
-    let form = Form::read(&app, &headers, body).await?;
+    let form = Form::read(&app, &asking.headers, body).await?;
     let task = first_task(&app.catalog(), &TASKS).ok_or_else(|| {
         let error = Error::not_found("no model of this server takes words down");
         super::no_model(error.hint("add one that does speech-to-text to the catalogue"))
@@ -56,7 +56,7 @@ pub(super) async fn transcribe(
     check(&format)?;
     let mut call = call_of(ROUTE, model.as_deref(), input);
     call.tasks = vec![task];
-    let Asked { mut ticket, delivery } = ask(&app, &caller, &headers, call, &wish).await?;
+    let Asked { mut ticket, delivery } = ask(&app, &caller, &asking, call, &wish).await?;
     let mut pieces = Pieces::of(&app, &caller, &mut ticket, hold(&app));
     let answer = async {
         let view = succeeded(pieces.end().await.map_err(failed)?).map_err(failed)?;

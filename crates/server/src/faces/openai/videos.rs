@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Given, json};
 
 use super::error::Failure;
-use super::{Asked, FACE, Reader, Runner, answered, ask, call_of, hold};
+use super::{Asked, Asking, FACE, Reader, Runner, answered, ask, call_of, hold};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{Call, Name, Origin, RunView, ViewStatus};
@@ -59,19 +59,19 @@ struct Wish {
 pub(super) async fn create(
     State(app): State<App>,
     Runner(caller): Runner,
-    headers: HeaderMap,
+    asking: Asking,
     body: Body,
 ) -> Result<Response, Failure> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = asking.header(header::CONTENT_TYPE.as_str());
     let (wish, fingerprint) = if media_type.is_some_and(|it| it.starts_with("multipart/")) {
-        let form = Form::read(&app, &headers, body).await?;
+        let form = Form::read(&app, &asking.headers, body).await?;
         let fingerprint = form.fingerprint();
         (from_form(&app, &caller, form).await?, fingerprint)
     } else {
         let bytes = body::json_bytes(&app, body).await?;
         (body::parsed(&bytes)?, bytes.to_vec())
     };
-    begin(&app, &caller, &headers, wish, None, &fingerprint).await
+    begin(&app, &caller, &asking, wish, None, &fingerprint).await
 }
 
 async fn from_form(app: &App, caller: &Caller, form: Form) -> Result<Wish, Failure> {
@@ -100,7 +100,7 @@ async fn from_form(app: &App, caller: &Caller, form: Form) -> Result<Wish, Failu
 async fn begin(
     app: &App,
     caller: &Caller,
-    headers: &HeaderMap,
+    asking: &Asking,
     wish: Wish,
     seed: Option<u64>,
     fingerprint: &[u8],
@@ -118,7 +118,7 @@ async fn begin(
     call.tasks = tasks.map(TaskId::new).into();
     call.seed = seed;
     call.origin.extra = json!(wish);
-    let Asked { ticket, delivery } = ask(app, caller, headers, call, fingerprint).await?;
+    let Asked { ticket, delivery } = ask(app, caller, asking, call, fingerprint).await?;
     let view = app.view(caller, &ticket.run).await?;
     Ok(answered(delivery, Ok(told(&shown(&view)))))
 }
@@ -164,7 +164,7 @@ fn shown(view: &RunView) -> Video {
     let made_s = facts.duration_ms.map(|ms| (ms as f64 / 1e3).round().to_string());
     let made_size = facts.width.zip(facts.height).map(|(w, h)| format!("{w}x{h}"));
     Video {
-        id: format!("{PREFIX}{}", view.id),
+        id: id_of(&view.id),
         object: "video".to_owned(),
         status: status.to_owned(),
         progress,
@@ -178,6 +178,11 @@ fn shown(view: &RunView) -> Video {
         error,
         remixed_from_video_id: wish.remixed_from,
     }
+}
+
+/// The id under which a run is known as a video.
+pub(super) fn id_of(run: &RunId) -> String {
+    format!("{PREFIX}{run}")
 }
 
 fn missing(id: &str) -> Failure {
@@ -364,7 +369,7 @@ pub(super) async fn remix(
     State(app): State<App>,
     Runner(caller): Runner,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    asking: Asking,
     body: Body,
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
@@ -381,5 +386,5 @@ pub(super) async fn remix(
     let mut wish = Wish { prompt: Some(prompt), remixed_from, ..wish_of(&view) };
     wish.model = Some(view.origin.name.clone());
     let fingerprint = [id.as_bytes(), b"\n", &bytes].concat();
-    begin(&app, &caller, &headers, wish, seed, &fingerprint).await
+    begin(&app, &caller, &asking, wish, seed, &fingerprint).await
 }

@@ -1,0 +1,433 @@
+//! The faces over models that tell what there is of a result before it is done, which offline models do
+//! for some tasks only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use impasto_catalog::{Catalog, Finding, Layer};
+use impasto_domain::{
+    AssetRef, Error, MediaFacts, News, Operation, Result, SoundFormat, Value, Values, Workbench,
+};
+use impasto_engine::{
+    Driver, Engine, EngineOptions, Importer, OperationsDriver, Parts as EngineParts, SystemClock,
+};
+use impasto_store::{MemoryBlobs, MemoryRuns};
+use serde_json::{Value as Json, json};
+
+use crate::{Front, NoFetch, Parts, ServerOptions, front_of};
+
+const PROVIDER: &str = "id = \"here\"\ntitle = \"Here\"\ndescription = \"In this process.\"\n\
+                        dialect = \"here\"\nconcurrency = 8\n";
+
+const TELLER: &str = r#"id = "teller"
+title = "Teller"
+company = "test"
+version = "1"
+licence = "MIT"
+training_data = "none"
+description = "Tells what there is before it is done."
+tier = "hero"
+"#;
+
+const NEW_TASKS: [(&str, &str); 3] = [
+    (
+        "speech-to-text",
+        "[input.file]\ntype = \"audio\"\nrequired = true\n\
+         [output.text]\ntype = \"text\"\n[output.segments]\ntype = \"list<json>\"\n",
+    ),
+    (
+        "text-to-sound",
+        "[input.text]\ntype = \"text\"\nrequired = true\n[input.duration]\ntype = \"number\"\n\
+         [output.audio]\ntype = \"audio\"\n",
+    ),
+    (
+        "edit-image",
+        "[input.prompt]\ntype = \"prompt\"\nrequired = true\n\
+         [input.images]\ntype = \"list<image>\"\nrequired = true\n\
+         [output.images]\ntype = \"list<image>\"\n",
+    ),
+];
+
+/// The endpoints of the teller, by task.
+const OFFERS: [(&str, &str); 5] = [
+    ("text-to-speech", "say"),
+    ("text-to-image", "show"),
+    ("edit-image", "show"),
+    ("text-to-sound", "say"),
+    ("speech-to-text", "hear"),
+];
+
+const RATE_HZ: u32 = 24_000;
+/// Pieces of a sound, and the bytes of each.
+const PIECES: usize = 3;
+const PIECE: usize = 4_800;
+
+/// Gates that are open: an operation waits at the one that its text names.
+static OPEN: (Mutex<BTreeSet<String>>, Condvar) = (Mutex::new(BTreeSet::new()), Condvar::new());
+/// When the first piece of the sound of a text was told.
+static TOLD: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+
+fn open(gate: &str) {
+    OPEN.0.lock().unwrap().insert(gate.to_owned());
+    OPEN.1.notify_all();
+}
+
+fn pass(gate: &str) {
+    let open = OPEN.0.lock().unwrap();
+    let wait = Duration::from_secs(10);
+    let (_open, late) = OPEN.1.wait_timeout_while(open, wait, |open| !open.contains(gate)).unwrap();
+    assert!(!late.timed_out(), "nobody opened {gate}");
+}
+
+fn piece(number: usize) -> Vec<u8> {
+    (0..PIECE / 2).flat_map(|at| ((number * 1_000 + at % 97) as i16).to_le_bytes()).collect()
+}
+
+fn whole() -> Vec<u8> {
+    (0..PIECES).flat_map(piece).collect()
+}
+
+fn wav(samples: &[u8]) -> Vec<u8> {
+    let mut file = b"RIFF____WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    file.extend(RATE_HZ.to_le_bytes());
+    file.extend((RATE_HZ * 2).to_le_bytes());
+    file.extend([2, 0, 16, 0]);
+    file.extend(b"data");
+    file.extend((samples.len() as u32).to_le_bytes());
+    file.extend(samples);
+    file
+}
+
+fn say(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    let text = input.get("text").and_then(Value::as_text).unwrap_or_default();
+    let format =
+        SoundFormat { media_type: "audio/pcm".to_owned(), sample_rate_hz: RATE_HZ, channels: 1 };
+    for number in 0..PIECES {
+        if bench.wants_news() {
+            TOLD.lock().unwrap().entry(text.to_owned()).or_insert_with(Instant::now);
+            let (name, format) = ("audio".to_owned(), format.clone());
+            bench.tell(News::Sound { name, format, bytes: piece(number) });
+        }
+        if number == 0 && text.starts_with("gate") {
+            pass(text);
+        }
+        if number == 1 && text.contains("fails") {
+            return Err(Error::new(impasto_domain::ErrorKind::ProviderFailed, "the voice broke"));
+        }
+    }
+    let facts = MediaFacts { duration_ms: Some(300), ..MediaFacts::default() };
+    let audio = bench.write(wav(&whole()), "audio/wav", facts)?;
+    Ok(Values::from([("audio".to_owned(), Value::from(audio))]))
+}
+
+fn show(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    let prompt = input.get("prompt").map(|prompt| prompt.to_json().to_string()).unwrap_or_default();
+    let prompt = prompt.trim_matches('"');
+    for index in 0..2 {
+        if bench.wants_news() {
+            let (name, media_type) = ("images".to_owned(), "image/png".to_owned());
+            let bytes = format!("preview {index}").into_bytes();
+            bench.tell(News::Picture { name, index, bytes, media_type });
+        }
+        if index == 0 && prompt.starts_with("gate") {
+            pass(prompt);
+        }
+    }
+    let facts = MediaFacts { width: Some(8), height: Some(8), ..MediaFacts::default() };
+    let picture = bench.write(b"the picture".to_vec(), "image/png", facts)?;
+    Ok(Values::from([("images".to_owned(), Value::from(vec![Value::from(picture)]))]))
+}
+
+fn hear(_: &Values, _: &dyn Workbench) -> Result<Values> {
+    let segment = json!([{"start": 0.0, "end": 1.5, "text": "Hello."}]);
+    Ok(Values::from([
+        ("text".to_owned(), Value::from("Hello.")),
+        ("segments".to_owned(), Value::from_json(segment).map_err(Error::internal)?),
+    ]))
+}
+
+/// Takes everything in as what the test sent it for.
+struct Trusting;
+
+impl Importer for Trusting {
+    fn import(&self, path: &Path, bench: &dyn Workbench) -> Result<AssetRef> {
+        let bytes = std::fs::read(path).unwrap();
+        let media_type = if bytes.starts_with(b"RIFF") { "audio/wav" } else { "image/png" };
+        bench.write(bytes, media_type, MediaFacts::default())
+    }
+}
+
+fn catalog() -> Catalog {
+    let mut teller = TELLER.to_owned();
+    for (task, endpoint) in OFFERS {
+        teller.push_str(&format!(
+            "[[offers]]\nprovider = \"here\"\ntask = \"{task}\"\nendpoint = \"{endpoint}\"\n\
+             time = {{ fixed_ms = 1 }}\nprice = \"free\"\n"
+        ));
+    }
+    let mut files = vec![
+        ("providers/here.toml".to_owned(), PROVIDER.to_owned()),
+        ("models/test/teller.toml".to_owned(), teller),
+    ];
+    for (task, fields) in NEW_TASKS {
+        let head = format!("id = \"{task}\"\ntitle = \"{task}\"\ndescription = \"Does {task}.\"\n");
+        files.push((format!("tasks/{task}.toml"), head + fields));
+    }
+    let layer = Layer { name: "test".to_owned(), files };
+    let shown = |findings: Vec<Finding>| findings.iter().map(Finding::render).collect::<String>();
+    Catalog::load(&[Layer::embedded(), layer]).map_err(shown).unwrap().0
+}
+
+fn front() -> Front {
+    let runs = Arc::new(MemoryRuns::default());
+    let blobs = Arc::new(MemoryBlobs::default());
+    let operations = vec![
+        Operation { name: "say", run: say },
+        Operation { name: "show", run: show },
+        Operation { name: "hear", run: hear },
+    ];
+    let here: Arc<dyn Driver> = Arc::new(OperationsDriver::new(operations));
+    let parts = EngineParts {
+        catalog: Arc::new(catalog()),
+        runs: runs.clone(),
+        blobs: blobs.clone(),
+        drivers: BTreeMap::from([("here".to_owned(), here)]),
+        importer: Arc::new(Trusting),
+        render: Arc::new(|_, _| Err(Error::unavailable("nothing is rendered here"))),
+        clock: Arc::new(SystemClock),
+    };
+    let parts = Parts {
+        engine: Engine::new(parts, EngineOptions::default()),
+        store: runs,
+        blobs,
+        pieces: Arc::new(MemoryBlobs::default()),
+        reload: None,
+        fetch: Arc::new(NoFetch),
+        clock: Arc::new(SystemClock),
+        secret: [7; 32],
+    };
+    front_of(parts, ServerOptions::default())
+}
+
+async fn post(
+    front: &Front,
+    path: &str,
+    media_type: &str,
+    body: impl Into<Body>,
+) -> http::Response<Body> {
+    let request = Request::post(path).header("content-type", media_type).body(body.into()).unwrap();
+    front.answer(request).await
+}
+
+async fn call(front: &Front, path: &str, body: Json) -> http::Response<Body> {
+    post(front, path, "application/json", body.to_string()).await
+}
+
+async fn next(body: &mut Body) -> Bytes {
+    let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await;
+    frame.expect("a piece in time").expect("a piece").expect("no error").into_data().unwrap()
+}
+
+async fn all(response: http::Response<Body>) -> Bytes {
+    response.into_body().collect().await.unwrap().to_bytes()
+}
+
+/// A form with these parts: name, file name or nothing, text.
+fn form(parts: &[(&str, &str, &str)]) -> String {
+    let part = |(name, file, text): &(&str, &str, &str)| {
+        let file = if file.is_empty() { String::new() } else { format!("; filename=\"{file}\"") };
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n{text}\r\n")
+    };
+    parts.iter().map(part).collect::<String>() + "--b--\r\n"
+}
+
+const FORM: &str = "multipart/form-data; boundary=b";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speech_is_forwarded_before_it_is_done() {
+    let front = front();
+    let asked = json!({"model": "teller", "voice": "any", "input": "gate of openai", "response_format": "pcm"});
+    let response = call(&front, "/openai/v1/audio/speech", asked).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = response.into_body();
+    assert_eq!(next(&mut body).await, piece(0));
+    open("gate of openai");
+    let rest = body.collect().await.unwrap().to_bytes();
+    assert_eq!([piece(0), rest.to_vec()].concat(), whole());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speech_is_forwarded_in_every_way() {
+    let front = front();
+    let check = async |path: &str, asked: Json, text: &str, seen: &[u8]| {
+        let response = call(&front, path, asked).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let mut body = response.into_body();
+        let first = next(&mut body).await;
+        let has = first.windows(seen.len()).any(|window| window == seen);
+        assert!(has, "{path}: {:?}", first.slice(..first.len().min(200)));
+        open(text);
+        let rest = body.collect().await.unwrap().to_bytes();
+        [first, rest].concat()
+    };
+    let encoded = STANDARD.encode(piece(0));
+    let asked = json!({
+        "model": "teller", "voice": "any", "input": "gate of events", "response_format": "pcm",
+        "stream_format": "sse",
+    });
+    let delta = format!(r#"data: {{"type":"speech.audio.delta","audio":"{encoded}"}}"#);
+    let got = check("/openai/v1/audio/speech", asked, "gate of events", delta.as_bytes()).await;
+    assert!(String::from_utf8(got).unwrap().contains("speech.audio.done"));
+
+    let asked = |text: &str| json!({"model_id": "teller", "text": text});
+    let path = "/elevenlabs/v1/text-to-speech/any/stream?output_format=pcm_24000";
+    let got = check(path, asked("gate of stream"), "gate of stream", &piece(0)).await;
+    assert_eq!(got, whole());
+
+    let path = "/elevenlabs/v1/text-to-speech/any/stream/with-timestamps?output_format=pcm_24000";
+    let got = check(path, asked("gate of lines"), "gate of lines", encoded.as_bytes()).await;
+    let mut sound = Vec::new();
+    let mut text = String::new();
+    for line in got.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line: Json = serde_json::from_slice(line).unwrap();
+        sound.extend(STANDARD.decode(line["audio_base64"].as_str().unwrap()).unwrap());
+        let characters = line["alignment"]["characters"].as_array().cloned().unwrap_or_default();
+        text.extend(characters.iter().filter_map(Json::as_str));
+    }
+    assert_eq!((sound, text.as_str()), (whole(), "gate of lines"));
+
+    let path = "/elevenlabs/v1/sound-generation?output_format=wav";
+    let got = check(path, asked("gate of sounds"), "gate of sounds", b"RIFF").await;
+    assert_eq!(&got[44..], whole());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_byte_is_forwarded_at_once() {
+    let front = front();
+    let mut added = Vec::new();
+    for round in 0..20 {
+        let text = format!("gate {round} of time");
+        let asked =
+            json!({"model": "teller", "voice": "any", "input": text, "response_format": "pcm"});
+        let mut body = call(&front, "/openai/v1/audio/speech", asked).await.into_body();
+        next(&mut body).await;
+        let arrived = Instant::now();
+        added.push(arrived - TOLD.lock().unwrap()[&text]);
+        open(&text);
+        body.collect().await.unwrap();
+    }
+    added.sort();
+    let (median, worst) = (added[added.len() / 2], added[added.len() - 1]);
+    eprintln!("from told to forwarded: median {median:?}, worst {worst:?}");
+    // Ten times what is aimed at: other tests run at the same time.
+    assert!(median < Duration::from_millis(10), "{median:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_before_the_first_piece_is_a_status_and_one_after_it_is_no_end() {
+    let front = front();
+    let asked = |text: &str| json!({"model": "teller", "voice": "any", "input": text, "response_format": "pcm"});
+    let response = call(&front, "/openai/v1/audio/speech", asked("gate then fails")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = response.into_body();
+    next(&mut body).await;
+    open("gate then fails");
+    let mut ended = Ok(());
+    while let Some(frame) = body.frame().await {
+        ended = frame.map(drop);
+    }
+    assert!(ended.is_err(), "half of a sound must not look like all of it");
+    let mut sse = asked("gate in events fails");
+    sse["stream_format"] = "sse".into();
+    let response = call(&front, "/openai/v1/audio/speech", sse).await;
+    open("gate in events fails");
+    let events = String::from_utf8(all(response).await.to_vec()).unwrap();
+    assert!(events.contains(r#"data: {"error":"#) && !events.contains("done"), "{events}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn previews_of_pictures_come_before_the_pictures() {
+    let front = front();
+    let asked = json!({"model": "teller", "prompt": "gate of previews", "stream": true, "partial_images": 3});
+    let response = call(&front, "/openai/v1/images/generations", asked).await;
+    let mut body = response.into_body();
+    let first = String::from_utf8(next(&mut body).await.to_vec()).unwrap();
+    assert!(first.contains("image_generation.partial_image"), "{first}");
+    assert!(first.contains(&STANDARD.encode("preview 0")), "{first}");
+    open("gate of previews");
+    let rest = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    assert!(rest.contains(r#""partial_image_index":1"#), "{rest}");
+    assert!(rest.contains("image_generation.completed"), "{rest}");
+    assert!(rest.contains(&STANDARD.encode("the picture")), "{rest}");
+    let asked = json!({"model": "teller", "prompt": "a tree", "stream": true, "partial_images": 9});
+    let refused = call(&front, "/openai/v1/images/generations", asked).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_are_edited_by_words_where_a_model_does_so() {
+    let front = front();
+    let sent = form(&[
+        ("image[]", "a.png", "one"),
+        ("image[]", "b.png", "two"),
+        ("prompt", "", "make it blue"),
+        ("model", "", "auto"),
+    ]);
+    let response = post(&front, "/openai/v1/images/edits", FORM, sent).await;
+    let answer: Json = serde_json::from_slice(&all(response).await).unwrap();
+    assert_eq!(answer["data"][0]["b64_json"], STANDARD.encode("the picture"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_taken_down_where_a_model_does_so() {
+    let front = front();
+    let sound = String::from_utf8(b"RIFF and so on".to_vec()).unwrap();
+    for (format, expected) in [
+        ("json", r#"{"text":"Hello."}"#),
+        ("text", "Hello.\n"),
+        ("vtt", "WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.500\nHello.\n\n"),
+    ] {
+        let sent = form(&[
+            ("file", "a.wav", &sound),
+            ("model", "", "teller"),
+            ("response_format", "", format),
+        ]);
+        let response = post(&front, "/openai/v1/audio/transcriptions", FORM, sent).await;
+        assert_eq!(response.status(), StatusCode::OK, "{format}");
+        assert_eq!(all(response).await, expected, "{format}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_told_in_the_shape_of_the_face() {
+    let front = front();
+    for (path, media_type, body, status) in [
+        ("/openai/v1/images/generations", "application/json", "{", 400),
+        ("/openai/v1/images/generations", "application/json", "[]", 400),
+        ("/openai/v1/images/edits", "text/plain", "x", 400),
+        ("/openai/v1/images/edits", FORM, "--b--\r\n", 400),
+        ("/openai/v1/nothing", "application/json", "{}", 404),
+        ("/openai/v1/models", "application/json", "{}", 404),
+        ("/openai/elsewhere", "application/json", "{}", 404),
+        ("/elevenlabs/v1/text-to-speech/any", "application/json", "", 400),
+        ("/elevenlabs/v1/text-to-speech/any", "application/json", r#"{"text": 3}"#, 400),
+        ("/elevenlabs/v1/nothing", "application/json", "{}", 404),
+    ] {
+        let response = post(&front, path, media_type, body).await;
+        assert_eq!(response.status().as_u16(), status, "{path} {body}");
+        let told: Json = serde_json::from_slice(&all(response).await).unwrap();
+        let message = match path.starts_with("/openai") {
+            true => &told["error"]["message"],
+            false => &told["detail"]["message"],
+        };
+        assert!(message.as_str().is_some_and(|message| message.len() > 5), "{path} {told}");
+    }
+}
