@@ -4,9 +4,13 @@
 //! First the layers are laid over each other by id, then what is left is read: tasks and providers
 //! before the models that name them.
 
+pub(crate) mod capability;
 mod field;
+mod mapping;
 mod model;
 mod offer;
+mod output;
+mod provider;
 mod rates;
 
 use std::collections::BTreeMap;
@@ -15,6 +19,7 @@ use impasto_domain::{Diagnostic, Digest, Field, ModelId, ProviderId, Severity, T
 use toml::de::DeTable;
 
 use crate::catalog::{Catalog, Finding, Layer};
+use crate::index::Index;
 use crate::read::{Key, Problems, Table, suggestion};
 
 /// What a file describes.
@@ -96,6 +101,7 @@ pub(crate) fn load(layers: &[Layer]) -> Result<(Catalog, Vec<Finding>), Vec<Find
     for offer in catalog.offers.values() {
         catalog.by_task.entry(offer.task.clone()).or_default().push(offer.id.clone());
     }
+    catalog.index = Index::of(&catalog);
     check_whole(&catalog, &sources, &mut findings);
     if findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error) {
         findings.retain(|finding| finding.diagnostic.severity == Severity::Error);
@@ -167,7 +173,7 @@ fn read_entry(catalog: &mut Catalog, table: Table<'_>, kind: Kind, id: &str) {
             catalog.tasks.insert(TaskId::new(id), task);
         }
         Kind::Provider => {
-            let provider = model::read_provider(table, id);
+            let provider = provider::read_provider(table, id);
             catalog.providers.insert(ProviderId::new(id), provider);
         }
         Kind::Model => {

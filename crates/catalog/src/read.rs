@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use std::str::FromStr;
 
 use impasto_domain::{Diagnostic, Span, Value, Values};
-use toml::de::{DeTable, DeValue};
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// What is wrong with one file, in the order in which it was found.
 #[derive(Default)]
@@ -47,6 +49,19 @@ impl<'a> Node<'a> {
         let mut diagnostic = Diagnostic::error(self.span, message);
         diagnostic.hint = hint;
         self.problems.add(diagnostic);
+    }
+
+    /// Something that says of itself how it is read. What is wrong is reported where it is.
+    pub(crate) fn told<T: DeserializeOwned>(&self) -> Option<T> {
+        let spanned = Spanned::new(self.span.start..self.span.end, self.value.clone());
+        match T::deserialize(ValueDeserializer::from(spanned)) {
+            Ok(told) => Some(told),
+            Err(error) => {
+                let span = error.span().map_or(self.span, Span::from);
+                self.problems.add(Diagnostic::error(span, error.message().replace('\n', "; ")));
+                None
+            }
+        }
     }
 
     fn wants<T>(&self, wanted: &str, found: Option<T>) -> Option<T> {
