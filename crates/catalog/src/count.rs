@@ -18,6 +18,8 @@ pub(crate) const ONE: u64 = 1_000_000;
 const MEGAPIXEL: f64 = 1_048_576.0;
 /// Frames per second of a video of which nobody says how many it has.
 const USUAL_FPS: f64 = 24.0;
+/// The pixels of a frame of which nobody says how large it is: at the least, usually, at the most.
+const ANY_FRAME: [f64; 3] = [640.0 * 360.0, 1280.0 * 720.0, 3840.0 * 2160.0];
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -298,20 +300,28 @@ impl Assumed {
 
     /// The pixels of a video that comes out, over all frames, divided by `by`.
     fn video(&self, input: &Values, by: f64, unit: Unit) -> Count {
-        if let Some(count) = self.counts.get(&unit) {
+        let frame = self.frame(input);
+        if frame.is_none()
+            && let Some(count) = self.counts.get(&unit)
+        {
             return *count;
         }
-        let Some((width, height)) = self.frame(input) else { return self.assumed(unit) };
-        let pixels = f64::from(width) * f64::from(height);
-        if let Some(frames) = number(input, "num_frames") {
-            return Count::exactly(millionths(pixels * frames / by));
-        }
+        let pixels = frame.map_or(ANY_FRAME, |(width, height)| {
+            [f64::from(width) * f64::from(height); 3]
+        });
         let fps = number(input, "fps").filter(|_| self.fps.is_none());
         let fps = fps.or(self.fps).unwrap_or(USUAL_FPS);
-        // Whole pixels in a second, so that nothing is lost before the seconds are known.
-        let a_second = pixels * fps / by;
-        let of = |seconds: u64| millionths(seconds as f64 / ONE as f64 * a_second);
-        self.seconds(input).each(of)
+        let frames = number(input, "num_frames").map(millionths).map(Count::exactly);
+        let frames = frames.unwrap_or_else(|| {
+            self.seconds(input).each(|seconds| (seconds as f64 * fps).ceil() as u64)
+        });
+        let of = |frames: u64, pixels: f64| millionths(frames as f64 / ONE as f64 * pixels / by);
+        let [least, usual, most] = pixels;
+        Count {
+            low: of(frames.low, least),
+            likely: of(frames.likely, usual),
+            high: frames.high.map(|frames| of(frames, most)),
+        }
     }
 
     /// The size of a frame: from the table of those really made, as asked for, or of what goes in.

@@ -25,6 +25,8 @@ pub const OPTIONS: &str = "options";
 pub const PASSTHROUGH: &str = "passthrough";
 /// What a template of `wrap` has in the place of the value.
 const THE_VALUE: &str = "$";
+/// What it has in the place of the media type of a file.
+const THE_TYPE: &str = "$type";
 
 /// Where an input goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +105,8 @@ pub enum Verb {
     First,
     /// A list of one, unless it is a list already.
     List,
-    /// The value inside of something else, in the place of `"$"`; for a list, each item.
+    /// The value inside of something else, in the place of `"$"`; for a list, each item. The media
+    /// type of a file is put in the place of `"$type"`.
     Wrap(Json),
 }
 
@@ -417,6 +420,10 @@ fn reshape(value: Value, shape: Shape) -> Value {
 fn filled(template: &Json, value: &Body) -> Body {
     match template {
         Json::String(text) if text == THE_VALUE => value.clone(),
+        Json::String(text) if text == THE_TYPE => match value {
+            Body::File(file) => Body::Text(file.asset.media_type.clone()),
+            _ => Body::Null,
+        },
         Json::Array(items) => Body::List(items.iter().map(|item| filled(item, value)).collect()),
         Json::Object(entries) => Body::Map(
             entries.iter().map(|(name, entry)| (name.clone(), filled(entry, value))).collect(),

@@ -42,6 +42,8 @@ pub struct OutputRule {
     pub at: Vec<Pointer>,
     /// How a file is carried.
     pub file: FileIn,
+    /// Whether all places count, and not only the first that has something.
+    pub all: bool,
     /// What a file is, where nobody says.
     pub media_type: Option<String>,
     /// So many times the number that is found.
@@ -136,8 +138,12 @@ impl OutputRule {
             self.add(FileSource::Body, 0, read);
             return Ok(());
         }
-        let found = self.at.iter().map(|at| at.all(answer)).find(|found| has_something(found));
-        let found = found.unwrap_or_default();
+        let mut found = self.at.iter().map(|at| at.all(answer));
+        let found = if self.all {
+            found.flatten().collect()
+        } else {
+            found.find(|found| has_something(found)).unwrap_or_default()
+        };
         let found = found.into_iter().filter(|found| !found.is_null());
         let most = if matches!(self.ty, Type::List(_)) { usize::MAX } else { 1 };
         for (index, found) in found.take(most).enumerate() {

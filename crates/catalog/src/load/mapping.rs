@@ -196,8 +196,9 @@ fn read_input(
     let to = table.get("to").map(read_places).unwrap_or_default();
     let file = table.get("file").and_then(|node| node.one_of("way for a file", &FORMS));
     let verbs = read_verbs(&mut table, field, problems);
+    let unsaid = table.get("unsaid").and_then(|node| node.data());
     table.finish("an input of an offer");
-    let rule = Rule { to, verbs, file: file.unwrap_or(usual), unsaid: None };
+    let rule = Rule { to, verbs, file: file.unwrap_or(usual), unsaid };
     let ty = ty.map(|ty| (ty, description.unwrap_or_default()));
     add(inputs, key, field, (narrowing, ty), rule, node);
 }
@@ -218,7 +219,7 @@ fn add(
         }
         (Some(field), None) => {
             let narrowing = with_snaps(narrowing, &rule.verbs);
-            rule.unsaid = not_taken(field, &narrowing);
+            rule.unsaid = rule.unsaid.or_else(|| not_taken(field, &narrowing));
             if narrowing != Narrowing::default() {
                 inputs.params.insert(field.name.clone(), narrowing);
             }

@@ -32,15 +32,16 @@ fn read_output(task: &Task, key: Key<'_>, node: Node<'_>) -> Option<OutputRule> 
         ty: field.ty.clone(),
         at: Vec::new(),
         file: FileIn::Url,
+        all: false,
         media_type: None,
         times: None,
     };
-    if let Some(text) = node.as_text() {
-        if text == "body" && is_file(&field.ty) {
-            rule.file = FileIn::Body;
-        } else {
-            rule.at = read_pointers(node);
-        }
+    if node.as_text() == Some("body") && is_file(&field.ty) {
+        rule.file = FileIn::Body;
+        return Some(rule);
+    }
+    if !node.is_table() {
+        rule.at = read_pointers(node);
         return Some(rule);
     }
     let mut table = node.table()?;
@@ -50,6 +51,7 @@ fn read_output(task: &Task, key: Key<'_>, node: Node<'_>) -> Option<OutputRule> 
         node.problem(format!("`{}` is of type {}, not a file", field.name, field.ty), None);
     }
     rule.file = file.and_then(|node| node.one_of("way for a file", &FILES)).unwrap_or_default();
+    rule.all = table.get("all").and_then(|node| node.boolean()).unwrap_or_default();
     rule.media_type = table.get("media_type").and_then(|node| node.words());
     rule.times = table.get("times").and_then(|node| node.number());
     table.finish("an output of an offer");
