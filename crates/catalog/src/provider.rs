@@ -73,6 +73,9 @@ pub struct Provider {
     /// The header that carries our name for an attempt, if the provider does nothing twice under one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_header: Option<String>,
+    /// Where the inputs and outputs of its offers were read, where an offer does not say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub schemas: String,
     /// Where people read about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,

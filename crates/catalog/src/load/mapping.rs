@@ -257,6 +257,9 @@ fn with_snaps(narrowing: Narrowing, verbs: &[Verb]) -> Narrowing {
 /// The default of a field, if the offer does not take it: then it counts as nothing said.
 fn not_taken(field: &Field, narrowing: &Narrowing) -> Option<Value> {
     let default = field.default.as_ref()?;
+    if *narrowing == Narrowing::default() {
+        return None;
+    }
     narrowing.narrow(field).problem(default)?;
     Some(default.clone())
 }

@@ -76,7 +76,7 @@ pub(super) fn read_offer(mut table: Table<'_>, model: &Model, catalog: &Catalog)
     let version = table.get("version").and_then(|node| node.words());
     let needs = table.get("needs").map(model::read_needs).unwrap_or_default();
     let lifecycle = table.get("lifecycle").and_then(model::read_lifecycle).unwrap_or_default();
-    let source = table.get("source").and_then(|node| node.text()).unwrap_or_default();
+    let source = table.get("source").and_then(|node| node.text());
     let verified = table.get("verified").and_then(|node| node.boolean()).unwrap_or(true);
     let stated = table.get("capabilities").map(capability::read).unwrap_or_default();
     let keys = Keys::of(&mut table);
@@ -105,7 +105,7 @@ pub(super) fn read_offer(mut table: Table<'_>, model: &Model, catalog: &Catalog)
         time: time?,
         needs,
         lifecycle,
-        source,
+        source: source.unwrap_or_else(|| provider.schemas.clone()),
         verified,
         capabilities: capability::of_offer(task, &taken.map, &taken.own, &stated),
         params: taken.params,

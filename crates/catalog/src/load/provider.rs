@@ -33,6 +33,7 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
     let upload = table.get("upload").and_then(|node| told(node));
     let files = table.get("files").and_then(|node| node.one_of("way for a file", &FORMS));
     let idempotency_header = table.get("idempotency_header").and_then(|node| node.words());
+    let schemas = table.get("schemas").and_then(|node| node.text()).unwrap_or_default();
     let site = table.get("site").and_then(|node| node.words());
     table.finish("a provider");
     let provider = Provider {
@@ -51,6 +52,7 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
         upload,
         files,
         idempotency_header,
+        schemas,
         site,
     };
     if let Some(node) = wires {
