@@ -60,10 +60,11 @@ fn inspect(tree: &Tree, packages: &[Package]) -> (usize, Vec<Violation>) {
     fences::check_dependencies(packages, &mut violations);
     words::check(tree, &sources, &mut violations);
     let ids = names::catalogue_ids(tree, &mut violations);
+    let dialects = names::dialects(tree);
     for source in &sources {
         size::check(source, &mut violations);
         fences::check_source(source, &mut violations);
-        names::check(source, &ids, &mut violations);
+        names::check(source, &ids, &dialects, &mut violations);
     }
     violations.sort();
     violations.dedup();

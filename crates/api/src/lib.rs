@@ -35,6 +35,7 @@ pub use page::reference_page;
 pub use problem::Problem;
 pub use routes::{Access, Answer, Content, Method, Place, Query, ROUTES, Route, SchemaOf, Takes};
 pub use runs::{
-    EventView, LogView, MoneyView, PlanAnswer, PlanRequest, PlannedStepView, PolicyRequest,
-    RunList, RunRequest, RunStatusName, RunView, SignalRequest, TierName, WebhookRequest,
+    AskView, EventView, LogView, MoneyView, PlanAnswer, PlanRequest, PlannedStepView,
+    PolicyRequest, RunList, RunRequest, RunStatusName, RunView, SignalRequest, TierName,
+    WebhookRequest,
 };

@@ -26,7 +26,7 @@ fn status_of(code: &str) -> u16 {
         "not_found" => 404,
         "method_not_allowed" => 405,
         "request_timeout" => 408,
-        "conflict" | "cancelled" | "in_doubt" => 409,
+        "conflict" | "idempotency_key_reused" | "cancelled" | "in_doubt" => 409,
         "too_large" => 413,
         "unsupported_media_type" => 415,
         "range_not_satisfiable" => 416,
@@ -170,13 +170,16 @@ fn response(answer: &Answer, generator: &mut SchemaGenerator) -> Json {
 mod tests {
     use super::*;
 
-    /// The description as it is kept. `cargo xtask generate` writes it anew.
+    /// The description as it is kept.
     const KEPT: &str = include_str!("../../../docs/reference/openapi.json");
 
     #[test]
     fn the_description_is_the_one_that_is_kept() {
         let now = serde_json::to_string_pretty(&openapi()).unwrap() + "\n";
-        assert!(now == KEPT, "docs/reference/openapi.json is stale: run `cargo xtask generate`");
+        assert!(
+            now == KEPT,
+            "docs/reference/openapi.json is stale: run `cargo run -p impasto-api --example openapi > docs/reference/openapi.json`"
+        );
     }
 
     #[test]

@@ -213,10 +213,26 @@ pub const ROUTES: &[Route] = &[
                 content: Content::Json(schema::<RunView>),
             },
         ],
-        errors: &["not_found", "conflict", "budget_exceeded", "unsupported_media_type"],
+        errors: &[
+            "not_found",
+            "conflict",
+            "idempotency_key_reused",
+            "budget_exceeded",
+            "unsupported_media_type",
+        ],
     },
     Route {
-        query: &[text("status", "Only those in this state."), CURSOR, LIMIT],
+        query: &[
+            text("status", "Only those in one of these states, with commas between."),
+            text("work", "Only those of the workflow or task of this name."),
+            number(
+                "created_from_ms",
+                "Only those created then or later, in milliseconds since 1970.",
+            ),
+            number("created_to_ms", "Only those created before then."),
+            CURSOR,
+            LIMIT,
+        ],
         errors: &[],
         ..reads("listRuns", "/v1/runs", "Lists runs, newest first.", &[ok::<RunList>("A page.")])
     },

@@ -96,6 +96,13 @@ pub struct RunRequest {
     pub webhook: Option<WebhookRequest>,
     /// Whether every step is done again, even if an equal one has been done before.
     pub no_cache: bool,
+    /// Whether listeners are told what there is of a result before it is done, where a model shows it.
+    /// A run that is streamed always tells.
+    pub partials: bool,
+    /// The same as the header `Idempotency-Key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub idempotency_key: Option<String>,
 }
 
 /// Where a run stands.
@@ -160,8 +167,9 @@ pub struct RunView {
     /// Why it gave none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
-    /// What its attempts have cost.
-    pub cost: MoneyView,
+    /// What its attempts have cost; absent while it is under way and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<MoneyView>,
     /// When it was accepted, in milliseconds since 1970.
     pub created_ms: u64,
     /// When its first attempt started.
@@ -173,14 +181,28 @@ pub struct RunView {
     /// What was logged; the last lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogView>,
+    /// What a person is asked, if it waits for one: `POST /v1/runs/{run}/signals` answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<AskView>,
     /// By which API it was submitted, such as `native`.
     pub face: String,
+}
+
+/// A step that waits for a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AskView {
+    /// The step, such as `look` or `look[0]`.
+    pub step: String,
+    /// The question.
+    pub question: String,
+    /// What is shown with it, by name.
+    pub show: Json,
 }
 
 /// A page of runs, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunList {
-    /// The runs; outputs are left out.
+    /// The runs; outputs, errors and costs are left out.
     pub runs: Vec<RunView>,
     /// Give it as `cursor` for the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -35,7 +35,7 @@ pub use engine::{Answer, Engine, RunHandle, Submitted};
 pub use operations::{Fault, FaultHook, OperationsDriver};
 pub use options::EngineOptions;
 pub use parts::{Clock, Importer, NoImporter, Parts, Render, SystemClock};
-pub use planning::{PlanReport, PlannedStep};
+pub use planning::{OtherDecision, PlanReport, PlannedStep};
 pub use report::{RunReport, StepReport, Totals};
 pub use request::{Lane, Request, Source};
 pub use summary::{Ask, RunSummary};

@@ -2,7 +2,7 @@
 //! what it would cost and how long it would take.
 
 use impasto_catalog::{Catalog, Offer};
-use impasto_domain::{Decision, Error, Money, Result, TaskId, Values};
+use impasto_domain::{Decision, Error, Money, OfferId, Result, TaskId, Values};
 use impasto_router::{Health, RouteRequest, decide};
 use impasto_workflow::{Plan, Work};
 use serde::Serialize;
@@ -39,6 +39,8 @@ pub struct PlannedStep {
     pub instances: Option<usize>,
     /// The ranking of its offers for its first instance.
     pub decision: Option<Decision>,
+    /// Instances that would go elsewhere than the first, by where they would go.
+    pub others: Vec<OtherDecision>,
     /// The least that all its instances are expected to cost.
     pub cost_low: Money,
     /// The most that all its instances are expected to cost.
@@ -47,6 +49,15 @@ pub struct PlannedStep {
     pub time_low_ms: u64,
     /// How long its instances are expected to take together at most.
     pub time_high_ms: u64,
+}
+
+/// Instances of a step that would go elsewhere than its first one.
+#[derive(Clone, Debug, Serialize)]
+pub struct OtherDecision {
+    /// How many there are.
+    pub instances: usize,
+    /// The ranking of the offers for one of them.
+    pub decision: Decision,
 }
 
 pub(crate) fn plan_report(
@@ -79,6 +90,7 @@ pub(crate) fn plan_report(
                 needs: step.needs.clone(),
                 instances: None,
                 decision: None,
+                others: Vec::new(),
                 cost_low: Money::ZERO,
                 cost_high: Money::ZERO,
                 time_low_ms: 0,
@@ -120,6 +132,73 @@ impl PlannedStep {
             self.time_low_ms = self.time_low_ms.saturating_add(*time.start());
             self.time_high_ms = self.time_high_ms.saturating_add(*time.end());
         }
-        self.decision.get_or_insert(decision);
+        self.note(decision);
+    }
+
+    fn note(&mut self, decision: Decision) {
+        let Some(first) = &self.decision else {
+            self.decision = Some(decision);
+            return;
+        };
+        if taken(first) == taken(&decision) {
+            return;
+        }
+        let other = self.others.iter_mut().find(|other| taken(&other.decision) == taken(&decision));
+        match other {
+            Some(other) => other.instances += 1,
+            None => self.others.push(OtherDecision { instances: 1, decision }),
+        }
+    }
+}
+
+/// The offer that a decision takes, if one will do.
+fn taken(decision: &Decision) -> Option<&OfferId> {
+    decision.first().map(|first| &first.offer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use impasto_domain::{Candidate, ModelId, ProviderId, Tier};
+
+    fn decision(offer: Option<&str>) -> Decision {
+        let candidate = |offer: &str| Candidate {
+            offer: OfferId::new(offer),
+            model: ModelId::new(offer),
+            provider: ProviderId::new("p"),
+            version: String::new(),
+            tier: Tier::Draft,
+            cost: Money::ZERO,
+            time_ms: 0,
+            reason: String::new(),
+        };
+        Decision {
+            task: TaskId::new("t"),
+            ranked: offer.map(candidate).into_iter().collect(),
+            excluded: Vec::new(),
+            catalog_revision: String::new(),
+        }
+    }
+
+    #[test]
+    fn instances_that_go_elsewhere_are_told_apart_and_counted() {
+        let mut step = PlannedStep {
+            name: "s".into(),
+            task: None,
+            needs: Vec::new(),
+            instances: None,
+            decision: None,
+            others: Vec::new(),
+            cost_low: Money::ZERO,
+            cost_high: Money::ZERO,
+            time_low_ms: 0,
+            time_high_ms: 0,
+        };
+        for offer in [Some("a"), Some("b"), Some("a"), None, Some("b"), None, None] {
+            step.note(decision(offer));
+        }
+        assert_eq!(taken(step.decision.as_ref().unwrap()), Some(&OfferId::new("a")));
+        let others = step.others.iter().map(|other| (other.instances, taken(&other.decision)));
+        assert_eq!(others.collect::<Vec<_>>(), [(2, Some(&OfferId::new("b"))), (3, None)]);
     }
 }

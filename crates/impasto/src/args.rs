@@ -1,5 +1,6 @@
 //! What can be typed: the commands, their flags and their examples. What it means is decided elsewhere.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -123,6 +124,33 @@ Examples:
   impasto lint workflows/product-film.yaml
   impasto lint --prompt \"a nice mug\"")]
     Lint(LintCommand),
+    /// Serve the API, and the SDKs that people already have, over HTTP
+    #[command(after_help = "\
+Examples:
+  impasto serve
+  impasto serve --tls-self-signed
+  impasto serve --listen 0.0.0.0:8100 --tls-certificate cert.pem --tls-key key.pem
+  impasto serve --config impasto.toml
+Without a key it serves this machine only, and everybody on it: `impasto keys create NAME` makes one.
+Ctrl-C or SIGTERM takes nothing new, waits for runs under way and ends; SIGHUP reads the catalogue again.")]
+    Serve(ServeCommand),
+    /// Make, list and revoke the keys by which a server is called
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  impasto keys create ada
+  impasto keys create web --tenant acme --scope read --scope run --calls-per-minute 600 --expires 90d
+  impasto keys create root --admin
+  impasto keys list
+  impasto keys revoke 3f1c2a9b0d4e"
+    )]
+    Keys(KeysCommand),
+    /// Serve one client of the Model Context Protocol on standard input and output
+    #[command(after_help = "\
+Example, as a client's configuration:
+  { \"mcpServers\": { \"impasto\": { \"command\": \"impasto\", \"args\": [\"mcp\"] } } }")]
+    Mcp(McpCommand),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Example:
@@ -224,6 +252,95 @@ pub(crate) struct GenerateCommand {
     pub(crate) policy: PolicyFlags,
     #[command(flatten)]
     pub(crate) output: OutputFlags,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeCommand {
+    /// Where to listen
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "IMPASTO_LISTEN",
+        default_value = "127.0.0.1:8100"
+    )]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) settings: SettingsFlags,
+    /// Speak TLS too, with a certificate for this machine's own names that is made for development
+    #[arg(long, conflicts_with_all = ["tls_certificate", "tls_key"])]
+    pub(crate) tls_self_signed: bool,
+    /// Speak TLS too, with this certificate and those above it (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// How the log is written; RUST_LOG says how much of it
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct McpCommand {
+    #[command(flatten)]
+    pub(crate) settings: SettingsFlags,
+}
+
+/// Where settings that are rarely changed come from.
+#[derive(Args, Debug, Default)]
+pub(crate) struct SettingsFlags {
+    /// A TOML file with [server], [engine] and [network]: every limit by its name
+    #[arg(long, value_name = "FILE", env = "IMPASTO_CONFIG", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object in each line, for machines.
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum KeysCommand {
+    /// Make a key; it is shown this once
+    Create(NewKeyCommand),
+    /// List keys, oldest first
+    List {
+        /// Only keys of this tenant
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Refuse a key from now on
+    Revoke {
+        /// The key's id, as `impasto keys list` shows it
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct NewKeyCommand {
+    /// What people call it
+    pub(crate) name: String,
+    /// In whose name it calls
+    #[arg(long, default_value = "local", conflicts_with = "admin")]
+    pub(crate) tenant: String,
+    /// A key for running the server: it manages keys and reads figures, and makes no calls
+    #[arg(long)]
+    pub(crate) admin: bool,
+    /// What it may do: read, run, write (may be repeated) [default: all]
+    #[arg(long = "scope", value_name = "SCOPE", conflicts_with = "admin")]
+    pub(crate) scopes: Vec<String>,
+    /// When it stops working, such as 90d or 12h [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// The most attempts at once
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrent: Option<u32>,
+    /// The most calls a minute
+    #[arg(long, value_name = "N")]
+    pub(crate) calls_per_minute: Option<u32>,
 }
 
 #[derive(Subcommand, Debug)]

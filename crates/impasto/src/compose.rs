@@ -28,10 +28,29 @@ const RENDER: &str = "render-video";
 /// The hidden command under which this program decodes a foreign file.
 pub(crate) const SANDBOX_COMMAND: &str = "sandbox-child";
 
-/// The engine of this process, and its catalogue.
-pub(crate) fn engine(flags: &GlobalFlags, screen: Screen) -> Result<(Engine, Arc<Catalog>)> {
+/// What this process is made of.
+pub(crate) struct House {
+    /// Runs everything.
+    pub(crate) engine: Engine,
+    /// What there is to run.
+    pub(crate) catalog: Arc<Catalog>,
+    /// Keeps everything but bytes; the engine's.
+    pub(crate) store: Arc<SqliteRuns>,
+    /// Keeps bytes; the engine's.
+    pub(crate) blobs: Arc<FolderBlobs>,
+    /// Tells the time; the engine's.
+    pub(crate) clock: Arc<SystemClock>,
+    /// The folder in which all of it is kept.
+    pub(crate) data: PathBuf,
+}
+
+/// Puts the parts of this process together.
+pub(crate) fn house(flags: &GlobalFlags, options: EngineOptions, screen: Screen) -> Result<House> {
     let catalog = Arc::new(catalogue::load(flags.catalog.as_deref(), screen)?);
     let data = data_folder(flags.data.as_deref())?;
+    let store = Arc::new(SqliteRuns::open(&data, &SqliteOptions::default())?);
+    let blobs = Arc::new(FolderBlobs::open(&data.join("assets"))?);
+    let clock = Arc::new(SystemClock);
     let tools = impasto_media::operations();
     let render =
         tools.iter().find(|operation| operation.name == RENDER).map(|operation| operation.run);
@@ -46,17 +65,23 @@ pub(crate) fn engine(flags: &GlobalFlags, screen: Screen) -> Result<(Engine, Arc
     ];
     let parts = Parts {
         catalog: Arc::clone(&catalog),
-        runs: Arc::new(SqliteRuns::open(&data, &SqliteOptions::default())?),
-        blobs: Arc::new(FolderBlobs::open(&data.join("assets"))?),
+        runs: Arc::clone(&store) as _,
+        blobs: Arc::clone(&blobs) as _,
         drivers: drivers
             .into_iter()
             .map(|(dialect, driver)| (dialect.to_owned(), driver))
             .collect::<BTreeMap<_, _>>(),
         importer: Arc::new(SandboxImporter { sandbox: Sandbox::of_this_program(SANDBOX_COMMAND)? }),
         render: rendering(render),
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(&clock) as _,
     };
-    Ok((Engine::new(parts, EngineOptions::default()), catalog))
+    let engine = Engine::new(parts, options);
+    Ok(House { engine, catalog, store, blobs, clock, data })
+}
+
+/// Where everything but bytes is kept, for commands that run nothing.
+pub(crate) fn store(flags: &GlobalFlags) -> Result<SqliteRuns> {
+    SqliteRuns::open(&data_folder(flags.data.as_deref())?, &SqliteOptions::default())
 }
 
 /// The folder that was named, or the usual one of this machine.

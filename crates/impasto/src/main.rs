@@ -5,27 +5,31 @@ mod args;
 mod catalogue;
 mod compose;
 mod deliver;
+mod fetch;
 mod inputs;
+mod keys;
 mod lint;
 mod progress;
 mod reference;
 mod runs;
 mod screen;
+mod serve;
+mod settings;
 mod show;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use impasto_domain::{Error, ErrorKind, Result};
+use impasto_engine::EngineOptions;
 
 use crate::args::{Arguments, Command, GlobalFlags, ModelsCommand, Page};
+use crate::compose::House;
 use crate::runs::{Exit, FINE, Session};
 use crate::screen::Screen;
 
 /// What was typed cannot be used.
 const BAD_INPUT: Exit = 2;
-/// Stopped by the one who watched.
-const STOPPED: Exit = 130;
 
 fn main() -> ExitCode {
     // Before anything else: a child that decodes a foreign file does nothing but that.
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
 fn exit_of(error: &Error) -> Exit {
     match error.kind {
         ErrorKind::InvalidInput | ErrorKind::NotFound | ErrorKind::Conflict => BAD_INPUT,
-        ErrorKind::Cancelled => STOPPED,
+        ErrorKind::Cancelled => runs::STOPPED,
         _ => runs::RUN_FAILED,
     }
 }
@@ -102,7 +106,14 @@ fn with_engine(global: &GlobalFlags, command: Command, screen: Screen) -> Result
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let threads = threads.map_err(|error| Error::unavailable(format!("no threads: {error}")))?;
     let answer = threads.block_on(async {
-        let (engine, catalog) = compose::engine(global, screen)?;
+        match command {
+            Command::Serve(command) => return serve::serve(&command, global, screen).await,
+            Command::Mcp(command) => return serve::mcp(&command, global, screen).await,
+            Command::Keys(command) => return keys::obey(&command, global, screen).await,
+            _ => (),
+        }
+        let House { engine, catalog, .. } =
+            compose::house(global, EngineOptions::default(), screen)?;
         let session = Session { engine, catalog, screen };
         match command {
             Command::Run(command) => session.run(command).await,

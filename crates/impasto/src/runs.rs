@@ -33,7 +33,7 @@ pub(crate) const FINE: Exit = 0;
 /// The run did not succeed.
 pub(crate) const RUN_FAILED: Exit = 1;
 /// The run was stopped by the one who watched.
-const STOPPED: Exit = 130;
+pub(crate) const STOPPED: Exit = 130;
 
 /// What every command about runs needs.
 #[derive(Clone)]
@@ -70,7 +70,8 @@ impl Session {
         let undecided = report
             .steps
             .iter()
-            .any(|step| step.decision.as_ref().is_some_and(|d| d.ranked.is_empty()));
+            .flat_map(show::decisions)
+            .any(|(_, decision)| decision.ranked.is_empty());
         Ok(if undecided { RUN_FAILED } else { FINE })
     }
 

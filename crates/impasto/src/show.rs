@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use impasto_domain::{Money, Value};
+use impasto_domain::{Decision, Money, Value};
 use impasto_engine::{PlanReport, PlannedStep, RunReport, StepReport};
 use impasto_store::RunRecord;
 use impasto_workflow::{AttemptResult, Status};
@@ -19,13 +19,8 @@ pub(crate) fn plan(report: &PlanReport, screen: Screen) {
     let rows: Vec<Vec<String>> = report.steps.iter().map(plan_row).collect();
     screen.table(&["step", "task", "after", "calls", "model", "time", "cost", "why"], &rows);
     for step in &report.steps {
-        let Some(decision) = step.decision.as_ref().filter(|decision| decision.ranked.is_empty())
-        else {
-            continue;
-        };
-        screen.line(format!("\n{} {}: no offer will do", screen.paint("!", Style::Red), step.name));
-        for exclusion in &decision.excluded {
-            screen.line(format!("    {}: {}", exclusion.offer, exclusion.reason));
+        for decision in decisions(step).filter(|(_, decision)| decision.ranked.is_empty()) {
+            refused(step, decision, screen);
         }
     }
     let (low, high) = (seconds(report.time_low_ms), seconds(report.time_high_ms));
@@ -40,23 +35,50 @@ pub(crate) fn plan(report: &PlanReport, screen: Screen) {
     }
 }
 
+/// What a step's instances would take, and how many of them.
+pub(crate) fn decisions(step: &PlannedStep) -> impl Iterator<Item = (usize, &Decision)> {
+    let elsewhere: usize = step.others.iter().map(|other| other.instances).sum();
+    let here = step.instances.unwrap_or_default().saturating_sub(elsewhere);
+    let others = step.others.iter().map(|other| (other.instances, &other.decision));
+    step.decision.iter().map(move |decision| (here, decision)).chain(others)
+}
+
+fn refused(step: &PlannedStep, (instances, decision): (usize, &Decision), screen: Screen) {
+    let name = if step.others.is_empty() {
+        step.name.clone()
+    } else {
+        format!("{} ({instances} of its calls)", step.name)
+    };
+    screen.line(format!("\n{} {name}: no offer will do", screen.paint("!", Style::Red)));
+    for exclusion in &decision.excluded {
+        screen.line(format!("    {}: {}", exclusion.offer, exclusion.reason));
+    }
+}
+
 fn plan_row(step: &PlannedStep) -> Vec<String> {
-    let first = step.decision.as_ref().and_then(|decision| decision.first());
     let task = step.task.as_ref().map_or("(choose)", |task| task.as_str()).to_owned();
     let worked = step.task.is_some();
+    let model = |(instances, decision): (usize, &Decision)| {
+        let model =
+            decision.first().map_or_else(|| "none".to_owned(), |first| first.model.to_string());
+        if step.others.is_empty() { model } else { format!("{instances} {model}") }
+    };
+    let models: Vec<String> = decisions(step).map(model).collect();
+    let reasons = decisions(step).filter_map(|(_, decision)| decision.first());
+    let reasons: Vec<&str> = reasons.map(|first| first.reason.as_str()).collect();
     vec![
         step.name.clone(),
         task,
         step.needs.join(", "),
         step.instances.map(|count| count.to_string()).unwrap_or_default(),
-        first.map(|first| first.model.to_string()).unwrap_or_default(),
+        models.join(", "),
         if worked {
             range(&seconds(step.time_low_ms), &seconds(step.time_high_ms))
         } else {
             String::new()
         },
         if worked { costs(step.cost_low, step.cost_high) } else { String::new() },
-        first.map(|first| first.reason.clone()).unwrap_or_default(),
+        reasons.join("; "),
     ]
 }
 
@@ -98,7 +120,7 @@ pub(crate) fn runs(records: &[RunRecord], screen: Screen) {
 }
 
 /// A moment in UTC: `2026-11-21 01:17:11`.
-fn date(at_ms: u64) -> String {
+pub(crate) fn date(at_ms: u64) -> String {
     let (days, rest) = ((at_ms / 86_400_000) as i64, at_ms / 1000 % 86_400);
     // Days since 0000-03-01, in eras of 400 years (the civil calendar as a sum of whole days).
     let shifted = days + 719_468;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST, LOCATION, USER_AGENT};
-use http::{HeaderValue, Uri};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, LOCATION, TRANSFER_ENCODING, USER_AGENT};
+use http::{HeaderValue, StatusCode, Uri};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -15,7 +16,7 @@ use url::Url;
 
 use crate::dial::Dialer;
 use crate::pool::{Key, Line, Pool};
-use crate::request::{Grade, check, place};
+use crate::request::{Grade, check, is_encrypted, place};
 use crate::resolve::{Resolve, SystemResolver};
 use crate::response::{Lease, Response};
 use crate::{Body, Cause, NetError, NetOptions, Request, Stage};
@@ -106,31 +107,22 @@ impl Client {
             let follow = request.is_safe().then(|| request.redirected(request.url.clone()));
             let (url, grade) = (request.url.clone(), request.grade);
             let (answer, lease) = self.exchange(request, deadline).await?;
-            let Some(follow) = follow.filter(|_| answer.status().is_redirection()) else {
+            let target = answer.headers().get(LOCATION).filter(|_| is_redirect(answer.status()));
+            let Some((follow, target)) = follow.zip(target) else {
                 return Response::new(answer, (url, grade), lease, (limits, deadline));
             };
-            let Some(target) = answer.headers().get(LOCATION) else {
-                return Response::new(answer, (url, grade), lease, (limits, deadline));
+            let refused = |why: String| {
+                let stage = Stage::Answered(answer.status().as_u16());
+                NetError::new(stage, Cause::Redirects, format!("{} redirects {why}", place(&url)))
             };
             redirects += 1;
             if redirects > self.inner.options.redirects_max {
-                let message = format!("{} redirects {redirects} times, which is too often", place(&url));
-                return Err(NetError::new(Stage::Answered(answer.status().as_u16()), Cause::Redirects, message));
+                return Err(refused(format!("for the {redirects}th time, which is too often")));
             }
-            let target = self.redirect(&url, target, answer.status().as_u16())?;
+            let target = target_of(&url, target)
+                .map_err(|why| refused(format!("to where this program does not follow: {why}")))?;
             request = follow.redirected(target);
         }
-    }
-
-    fn redirect(&self, from: &Url, target: &HeaderValue, status: u16) -> Result<Url, NetError> {
-        let bad = |why: String| {
-            let message = format!("{} redirects to where nobody can follow: {why}", place(from));
-            NetError::new(Stage::Answered(status), Cause::Redirects, message)
-        };
-        let target = target.to_str().map_err(|error| bad(error.to_string()))?;
-        let url = from.join(target).map_err(|error| bad(error.to_string()))?;
-        check(&url).map_err(|error| bad(error.to_string()))?;
-        Ok(url)
     }
 
     /// Sends a request, on a connection that is there already if it can, otherwise on a new one.
@@ -156,7 +148,7 @@ impl Client {
                 Err(Failed { error, .. }) => return Err(error),
             }
         }
-        let line = self.open(&url, grade).await?;
+        let line = self.open(&url, grade, deadline).await?;
         match send_on(line, message, &url, deadline).await {
             Ok((answer, line)) => Ok((answer, self.lease(key, line))),
             Err(Failed { error, .. }) => Err(error),
@@ -167,8 +159,8 @@ impl Client {
         Lease { client: self.clone(), key, line }
     }
 
-    async fn open(&self, url: &Url, grade: Grade) -> Result<Line, NetError> {
-        let connection = self.inner.dialer.dial(url, grade).await?;
+    async fn open(&self, url: &Url, grade: Grade, deadline: Instant) -> Result<Line, NetError> {
+        let connection = self.inner.dialer.dial(url, grade, deadline).await?;
         let written = connection.written();
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(self.inner.options.head_bytes_max.max(BUFFER_BYTES_LEAST))
@@ -178,11 +170,11 @@ impl Client {
                 let message = format!("{}: {error}", place(url));
                 NetError::unsent(Cause::NoConnection, message)
             })?;
-        tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             // Whoever waits for an answer on it is told; nobody else wants to know.
             let _ended = driver.await;
         });
-        Ok(Line::new(sender, written))
+        Ok(Line::new(sender, written, driver))
     }
 
     fn message(&self, request: Request) -> Result<http::Request<Body>, NetError> {
@@ -193,6 +185,8 @@ impl Client {
         };
         let uri = Uri::try_from(path).map_err(|error| bad(error.to_string()))?;
         let host = HeaderValue::try_from(place(&request.url));
+        // The protocol's library tells no length of a body that is empty, and some refuse that.
+        let tells_nothing = !request.is_safe() && request.body.is_end_stream();
         let mut message = http::Request::new(request.body);
         *message.method_mut() = request.method;
         *message.uri_mut() = uri;
@@ -200,8 +194,28 @@ impl Client {
         let headers = message.headers_mut();
         headers.insert(HOST, host.map_err(|error| bad(error.to_string()))?);
         headers.entry(USER_AGENT).or_insert(user_agent(&self.inner.options)?);
-        headers.remove(CONNECTION);
+        for framing in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH] {
+            headers.remove(framing);
+        }
+        if tells_nothing {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         Ok(message)
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a redirect leads: neither to another protocol nor from an encrypted one to a plain one.
+fn target_of(from: &Url, target: &HeaderValue) -> Result<Url, String> {
+    let target = target.to_str().map_err(|error| error.to_string())?;
+    let url = from.join(target).map_err(|error| error.to_string())?;
+    check(&url).map_err(|error| error.to_string())?;
+    match (is_encrypted(from), is_encrypted(&url)) {
+        (true, false) => Err(format!("{} is not encrypted", place(&url))),
+        _ => Ok(url),
     }
 }
 
@@ -246,6 +260,8 @@ async fn send_on(
             Err(Failed { error, unsent })
         }
         Err(_) => {
+            // Otherwise it might still be sent after this was said.
+            line.close().await;
             let message = format!("{} did not answer in time", place(url));
             let error = NetError::new(stage(&line), Cause::TooSlow, message);
             Err(Failed { error, unsent: None })

@@ -10,13 +10,14 @@ use std::time::Duration;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
-use url::{Host, Url};
+use url::Url;
 
 use crate::guard::admit;
-use crate::request::{Grade, place};
+use crate::request::{Grade, is_encrypted, place, written_address};
 use crate::resolve::Resolve;
 use crate::roots::client_config;
 use crate::{Cause, NetError, NetOptions};
@@ -26,14 +27,14 @@ const ADDRESS_TIMEOUT_LEAST: Duration = Duration::from_millis(500);
 
 /// A connection that counts what is written to it.
 pub(crate) struct Connection {
-    io: Io,
+    io: Pin<Box<dyn Io>>,
     written: Arc<AtomicU64>,
 }
 
-enum Io {
-    Plain(TcpStream),
-    Encrypted(Box<TlsStream<TcpStream>>),
-}
+/// Plain or encrypted.
+trait Io: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 /// Makes connections.
 pub(crate) struct Dialer {
@@ -44,17 +45,19 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     /// A connection to the place of a URL, encrypted if its scheme says so.
-    pub(crate) async fn dial(&self, url: &Url, grade: Grade) -> Result<Connection, NetError> {
-        let limit_ms = self.options.connect_timeout_ms;
-        let connecting = self.connect(url, grade, Duration::from_millis(limit_ms));
-        match tokio::time::timeout(Duration::from_millis(limit_ms), connecting).await {
-            Ok(connected) => connected,
-            Err(_) => {
-                let message =
-                    format!("{} did not let itself be reached in {limit_ms} ms", place(url));
-                Err(NetError::unsent(Cause::TooSlow, message))
-            }
-        }
+    pub(crate) async fn dial(
+        &self,
+        url: &Url,
+        grade: Grade,
+        deadline: Instant,
+    ) -> Result<Connection, NetError> {
+        let limit = Duration::from_millis(self.options.connect_timeout_ms);
+        let deadline = deadline.min(Instant::now() + limit);
+        let connecting = tokio::time::timeout_at(deadline, self.connect(url, grade, limit));
+        connecting.await.unwrap_or_else(|_| {
+            let message = format!("{} did not let itself be reached in time", place(url));
+            Err(NetError::unsent(Cause::TooSlow, message))
+        })
     }
 
     async fn connect(
@@ -71,30 +74,24 @@ impl Dialer {
             NetError::unsent(Cause::NoConnection, message)
         })?;
         let _only_slower = tcp.set_nodelay(true);
-        let written = Arc::new(AtomicU64::new(0));
-        let io = match url.scheme() {
-            "https" | "wss" => Io::Encrypted(Box::new(self.encrypt(tcp, url, &name).await?)),
-            _ => Io::Plain(tcp),
+        let io: Pin<Box<dyn Io>> = match is_encrypted(url) {
+            true => Box::pin(self.encrypt(tcp, url, &name).await?),
+            false => Box::pin(tcp),
         };
-        Ok(Connection { io, written })
+        Ok(Connection { io, written: Arc::default() })
     }
 
     /// The name of a URL's host and its addresses. An address written as such needs no resolving.
     async fn addresses(&self, url: &Url, port: u16) -> Result<(String, Vec<IpAddr>), NetError> {
-        match url.host() {
-            Some(Host::Ipv4(address)) => Ok((address.to_string(), vec![address.into()])),
-            Some(Host::Ipv6(address)) => Ok((address.to_string(), vec![address.into()])),
-            Some(Host::Domain(name)) => {
-                let found = self.resolver.resolve(name.to_owned(), port).await;
-                let found = found.map_err(|error| {
-                    let message = format!("the address of '{name}' was not found: {error}");
-                    NetError::unsent(Cause::NoAddress, message)
-                })?;
-                Ok((name.to_owned(), found))
-            }
-            // A URL of a scheme that is not special keeps its host as it is written.
-            None => Err(NetError::unsent(Cause::BadUrl, "the URL names no host")),
+        if let Some(address) = written_address(url) {
+            return Ok((address.to_string(), vec![address]));
         }
+        let name = url.host_str().unwrap_or_default();
+        let found = self.resolver.resolve(name.to_owned(), port).await.map_err(|error| {
+            let message = format!("the address of '{name}' was not found: {error}");
+            NetError::unsent(Cause::NoAddress, message)
+        })?;
+        Ok((name.to_owned(), found))
     }
 
     /// The first of the addresses that answers.
@@ -124,7 +121,8 @@ impl Dialer {
         name: &str,
     ) -> Result<TlsStream<TcpStream>, NetError> {
         let failed = |error: &dyn std::fmt::Display| {
-            let message = format!("{} and this program do not agree on encryption: {error}", place(url));
+            let message =
+                format!("{} and this program do not agree on encryption: {error}", place(url));
             NetError::unsent(Cause::Encryption, message)
         };
         let make = || client_config(self.options.roots_file.as_deref());
@@ -159,64 +157,50 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Io::Encrypted(io) => Pin::new(io).poll_read(context, buffer),
-        }
+        self.io.as_mut().poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        let this = self.get_mut();
-        let written = match &mut this.io {
-            Io::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Io::Encrypted(io) => Pin::new(io).poll_write(context, bytes),
-        };
-        this.count(&written);
+        let written = self.io.as_mut().poll_write(context, bytes);
+        self.count(&written);
         written
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        let this = self.get_mut();
-        let written = match &mut this.io {
-            Io::Plain(io) => Pin::new(io).poll_write_vectored(context, slices),
-            Io::Encrypted(io) => Pin::new(io).poll_write_vectored(context, slices),
-        };
-        this.count(&written);
+        let written = self.io.as_mut().poll_write_vectored(context, slices);
+        self.count(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Io::Plain(io) => io.is_write_vectored(),
-            Io::Encrypted(io) => io.is_write_vectored(),
-        }
+        self.io.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_flush(context),
-            Io::Encrypted(io) => Pin::new(io).poll_flush(context),
-        }
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.io.as_mut().poll_flush(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Io::Encrypted(io) => Pin::new(io).poll_shutdown(context),
-        }
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.io.as_mut().poll_shutdown(context)
     }
 }

@@ -18,6 +18,10 @@ pub struct Network {
 }
 
 impl Network {
+    fn one(address: IpAddr) -> Self {
+        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
     /// Whether the block has this address. A mapped IPv4 address is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -39,17 +43,13 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("'{text}' is not a network; write one as 10.0.0.0/8 or fd00::/8");
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| bad())?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| bad())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(most);
-        if prefix > most {
-            return Err(bad());
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let whole = Self::one(address.parse().map_err(|_| bad())?);
+        match prefix.map(str::parse) {
+            None => Ok(whole),
+            Some(Ok(prefix)) if prefix <= whole.prefix => Ok(Self { prefix, ..whole }),
+            Some(_) => Err(bad()),
         }
-        Ok(Self { address, prefix })
     }
 }
 
@@ -85,22 +85,28 @@ pub(crate) fn admit(
     let host = host.trim_end_matches('.');
     let named = hosts.iter().any(|entry| is_named(entry, host, port));
     let admitted = |address: &IpAddr| {
-        networks.iter().any(|network| network.contains(*address))
-            || match classify(*address) {
-                AddressClass::Public => true,
-                AddressClass::Loopback | AddressClass::Private | AddressClass::Shared => named,
-                _ => false,
+        let listed = || networks.iter().any(|network| network.contains(*address));
+        match classify(*address) {
+            AddressClass::Public => true,
+            AddressClass::Loopback | AddressClass::Private | AddressClass::Shared => {
+                named || listed()
             }
+            // Who opens a whole network seldom means the credentials of the machine.
+            AddressClass::Metadata => networks.contains(&Network::one((*address).to_canonical())),
+            AddressClass::LinkLocal | AddressClass::Multicast | AddressClass::Reserved => listed(),
+        }
     };
     let addresses: Vec<IpAddr> = found.iter().copied().filter(admitted).collect();
     match (addresses.is_empty(), found.first()) {
         (false, _) => Ok(addresses),
         (true, None) => Err(NetError::unsent(Cause::NoAddress, format!("'{host}' has no address"))),
         (true, Some(first)) => {
+            // Which address a name has inside is nobody's business outside.
             let class = classify(*first).as_str();
-            let message = format!("'{host}' may not be reached: its address {first} is {class}");
+            let message = format!("'{host}' may not be reached: its address is {class}");
             let hint = format!(
-                "an operator can allow it with `{list}_hosts` or `{list}_networks` of the net options"
+                "an operator can allow it with `{list}_hosts` or `{list}_networks` in [network] of \
+                 the settings"
             );
             Err(NetError::unsent(Cause::Refused, message).hint(hint))
         }
@@ -109,12 +115,14 @@ pub(crate) fn admit(
 
 /// Whether an entry of a list of hosts, `name` or `name:port`, names this place.
 fn is_named(entry: &str, host: &str, port: u16) -> bool {
-    let bare = |text: &str| text.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let bare =
+        |text: &str| text.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let wanted = bare(host);
     if bare(entry) == wanted {
         return true;
     }
-    let parts = entry.rsplit_once(':').filter(|(name, _)| !name.contains(':') || name.ends_with(']'));
+    let parts =
+        entry.rsplit_once(':').filter(|(name, _)| !name.contains(':') || name.ends_with(']'));
     parts.is_some_and(|(name, digits)| bare(name) == wanted && digits.parse() == Ok(port))
 }
 
@@ -122,7 +130,13 @@ fn is_named(entry: &str, host: &str, port: u16) -> bool {
 mod tests {
     use super::*;
 
-    fn check(options: &NetOptions, grade: Grade, host: &str, addresses: &[&str], admitted: &[&str]) {
+    fn check(
+        options: &NetOptions,
+        grade: Grade,
+        host: &str,
+        addresses: &[&str],
+        admitted: &[&str],
+    ) {
         let parse = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect();
         let found: Vec<IpAddr> = parse(addresses);
         let wanted: Vec<IpAddr> = parse(admitted);
@@ -148,7 +162,13 @@ mod tests {
             foreign_networks: vec!["10.1.0.0/16".parse().unwrap()],
             ..NetOptions::default()
         };
-        check(&open, Grade::Trusted, "localhost:8188", &["127.0.0.1", "::1"], &["127.0.0.1", "::1"]);
+        check(
+            &open,
+            Grade::Trusted,
+            "localhost:8188",
+            &["127.0.0.1", "::1"],
+            &["127.0.0.1", "::1"],
+        );
         check(&open, Grade::Trusted, "localhost.:8188", &["127.0.0.1"], &["127.0.0.1"]);
         check(&open, Grade::Trusted, "localhost:8189", &["127.0.0.1"], &[]);
         check(&open, Grade::Trusted, "::1:90", &["::1"], &["::1"]);
@@ -159,6 +179,29 @@ mod tests {
         check(&open, Grade::Foreign, "x:1", &["10.1.2.3", "10.2.0.1"], &["10.1.2.3"]);
         check(&open, Grade::Foreign, "x:1", &["::ffff:10.1.2.3"], &["::ffff:10.1.2.3"]);
         check(&open, Grade::Trusted, "x:1", &["10.1.2.3"], &[]);
+    }
+
+    #[test]
+    fn credentials_of_a_machine_are_reached_only_by_naming_their_address() {
+        let (v4, v6) = ("169.254.169.254", "fd00:ec2::254");
+        let with = |networks: &[&str]| NetOptions {
+            foreign_hosts: vec![v4.into(), v6.into(), "x".into()],
+            foreign_networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
+            ..NetOptions::default()
+        };
+        let wide = with(&["0.0.0.0/0", "::/0"]);
+        check(&wide, Grade::Foreign, "x:80", &[v4, v6, "::ffff:169.254.169.254"], &[]);
+        check(&wide, Grade::Foreign, "x:80", &["64:ff9b::a9fe:a9fe"], &[]);
+        check(
+            &wide,
+            Grade::Foreign,
+            "x:80",
+            &["169.254.1.1", "fd00::1"],
+            &["169.254.1.1", "fd00::1"],
+        );
+        let named = with(&[v4, v6]);
+        check(&named, Grade::Foreign, "x:80", &[v4, v6], &[v4, v6]);
+        check(&named, Grade::Trusted, "x:80", &[v4, v6], &[]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use multipart::Multipart;
 pub use options::{Limits, NetOptions};
 pub use request::{Grade, Request};
 pub use resolve::{Resolve, SystemResolver};
-pub use response::{Read, Response};
+pub use response::Response;
 pub use secret::Secret;
 pub use websocket::{Message, WebSocket};
 

@@ -51,11 +51,8 @@ impl Multipart {
         );
         if let Some((file_name, media_type)) = file {
             let media_type: String = media_type.chars().filter(|char| !char.is_control()).collect();
-            let _infallible = write!(
-                head,
-                "; filename=\"{}\"\r\nContent-Type: {media_type}",
-                quoted(file_name)
-            );
+            let _infallible =
+                write!(head, "; filename=\"{}\"\r\nContent-Type: {media_type}", quoted(file_name));
         }
         head.push_str("\r\n\r\n");
         self.pieces.extend([Bytes::from(head), bytes, Bytes::from_static(b"\r\n")]);
@@ -94,9 +91,12 @@ mod tests {
 
     #[test]
     fn a_form_reads_as_it_was_meant() {
-        let form = Multipart::with_boundary("B".to_owned())
-            .text("a\"b", "1\r\n2")
-            .file("f", "x\r\n.png", "image/png", Bytes::from_static(b"\x89PNG"));
+        let form = Multipart::with_boundary("B".to_owned()).text("a\"b", "1\r\n2").file(
+            "f",
+            "x\r\n.png",
+            "image/png",
+            Bytes::from_static(b"\x89PNG"),
+        );
         assert_eq!(form.content_type(), "multipart/form-data; boundary=B");
         let text: Vec<u8> = [form.pieces.concat(), b"--B--\r\n".to_vec()].concat();
         assert_eq!(

@@ -16,8 +16,10 @@ pub struct NetOptions {
     pub limits: Limits,
     /// The most redirects that are followed, one after the other.
     pub redirects_max: u32,
-    /// The most connections kept for later to one place.
+    /// The most connections kept for later.
     pub idle_connections_max: usize,
+    /// The most connections kept for later to one place.
+    pub idle_connections_per_place_max: usize,
     /// How long a connection is kept for later.
     pub idle_connection_ms: u64,
     /// How long a connection may have been idle for a request that must not be lost: the other side
@@ -28,12 +30,13 @@ pub struct NetOptions {
     /// Hosts, as `name` or `name:port`, that trusted URLs may reach on this machine and in private
     /// networks.
     pub trusted_hosts: Vec<String>,
-    /// Networks, such as `10.1.0.0/16`, that trusted URLs may reach whatever they are.
+    /// Networks, such as `10.1.0.0/16`, that trusted URLs may reach whatever they are. A metadata
+    /// service of a cloud is reached only if its address stands here by itself.
     pub trusted_networks: Vec<Network>,
     /// Hosts, as `name` or `name:port`, that foreign URLs may reach on this machine and in private
     /// networks.
     pub foreign_hosts: Vec<String>,
-    /// Networks that foreign URLs may reach whatever they are.
+    /// Networks that foreign URLs may reach whatever they are, with the same exception.
     pub foreign_networks: Vec<Network>,
     /// Certificates of authorities, in PEM; absent means the file named by `SSL_CERT_FILE`, or else
     /// the machine's.
@@ -64,7 +67,8 @@ impl Default for NetOptions {
             connect_timeout_ms: 10_000,
             limits: Limits::default(),
             redirects_max: 5,
-            idle_connections_max: 32,
+            idle_connections_max: 256,
+            idle_connections_per_place_max: 32,
             idle_connection_ms: 55_000,
             idle_connection_for_post_ms: 3_000,
             head_bytes_max: 64 << 10,

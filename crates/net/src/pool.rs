@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::request::Grade;
+use crate::request::{Grade, is_encrypted};
 use crate::{Body, NetOptions};
 
 /// How long a connection may take to become ready for its next request before it is given up.
@@ -28,28 +29,45 @@ impl Key {
     pub(crate) fn of(url: &Url, grade: Grade) -> Self {
         Self {
             grade,
-            encrypted: matches!(url.scheme(), "https" | "wss"),
+            encrypted: is_encrypted(url),
             host: url.host_str().unwrap_or_default().to_owned(),
             port: url.port_or_known_default().unwrap_or_default(),
         }
     }
 }
 
-/// A connection on which one request at a time is sent.
+/// A connection on which one request at a time is sent. Dropping it closes it.
 pub(crate) struct Line {
     pub(crate) sender: SendRequest<Body>,
     written: Arc<AtomicU64>,
+    driver: JoinHandle<()>,
     idle_since: Instant,
 }
 
 impl Line {
-    pub(crate) fn new(sender: SendRequest<Body>, written: Arc<AtomicU64>) -> Self {
-        Self { sender, written, idle_since: Instant::now() }
+    pub(crate) fn new(
+        sender: SendRequest<Body>,
+        written: Arc<AtomicU64>,
+        driver: JoinHandle<()>,
+    ) -> Self {
+        Self { sender, written, driver, idle_since: Instant::now() }
     }
 
     /// How many bytes have been written to it.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
+    }
+
+    /// Closes it; when this is done, nothing more will be written.
+    pub(crate) async fn close(&mut self) {
+        self.driver.abort();
+        let _aborted = (&mut self.driver).await;
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 
@@ -90,13 +108,20 @@ impl Pool {
         }
         line.idle_since = Instant::now();
         let longest = Duration::from_millis(self.options.idle_connection_ms);
+        let mut kept = 0;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|_, lines| {
-            lines.retain(|line| !line.sender.is_closed() && line.idle_since.elapsed() <= longest);
+            lines.retain(|old| {
+                !old.sender.is_closed() && line.idle_since - old.idle_since <= longest
+            });
+            kept += lines.len();
             !lines.is_empty()
         });
+        if kept >= self.options.idle_connections_max {
+            return;
+        }
         let lines = idle.entry(key).or_default();
-        if lines.len() < self.options.idle_connections_max {
+        if lines.len() < self.options.idle_connections_per_place_max {
             lines.push(line);
         }
     }

@@ -1,13 +1,14 @@
 //! What is asked of somebody.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use url::Url;
+use url::{Host, Url};
 
 use crate::options::Limits;
-use crate::{Body, Cause, Multipart, NetError};
+use crate::{AddressClass, Body, Cause, Multipart, NetError, classify};
 
 /// How far a URL is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,16 +57,19 @@ impl Request {
         Self::new("POST", url, grade)
     }
 
-    /// Adds a header. A value that no header can hold is an error.
+    /// Sets a header. A value that no header can hold is an error.
     ///
     /// # Errors
     /// The name or the value holds what a header may not hold. The message does not show the value.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, NetError> {
-        let bad = |what| NetError::unsent(Cause::BadUrl, format!("the {what} of header '{name}' cannot be sent"));
+        let bad = |what| {
+            let message = format!("the {what} of header '{name}' cannot be sent");
+            NetError::unsent(Cause::BadUrl, message)
+        };
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("name"))?;
         let mut held = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("value"))?;
         held.set_sensitive(true);
-        self.headers.append(key, held);
+        self.headers.insert(key, held);
         Ok(self)
     }
 
@@ -95,6 +99,12 @@ impl Request {
     /// The URL's host with its port, if it is not the usual one; for messages.
     pub fn place(&self) -> String {
         place(&self.url)
+    }
+
+    /// The class of the address in the URL; `None` if there is a name instead. What a name leads to
+    /// is known only when it is dialled.
+    pub fn address_class(&self) -> Option<AddressClass> {
+        written_address(&self.url).map(classify)
     }
 
     /// Whether asking twice does no more than asking once.
@@ -130,8 +140,19 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The header of a bearer of a credential.
-pub(crate) const CREDENTIAL: HeaderName = AUTHORIZATION;
+/// The address that stands in a URL in place of a name, however it is spelled.
+pub(crate) fn written_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+/// Whether a URL's scheme says that the connection is encrypted.
+pub(crate) fn is_encrypted(url: &Url) -> bool {
+    matches!(url.scheme(), "https" | "wss")
+}
 
 /// A host with its port, if it is not the usual one.
 pub(crate) fn place(url: &Url) -> String {
@@ -149,7 +170,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, NetError> {
 
 /// Refuses what this client does not speak.
 pub(crate) fn check(url: &Url) -> Result<(), NetError> {
-    let bad = |why: &str| Err(NetError::unsent(Cause::BadUrl, format!("{} {why}", shown(url.as_str()))));
+    let bad =
+        |why: &str| Err(NetError::unsent(Cause::BadUrl, format!("{} {why}", shown(url.as_str()))));
     if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
         return bad("is neither http nor https");
     }
@@ -211,7 +233,9 @@ mod tests {
         let request = Request::get("https://a.test/x", Grade::Trusted).unwrap();
         let request = request.header("authorization", "Key hunter2").unwrap();
         let same = request.redirected(Url::parse("https://a.test/y").unwrap());
-        assert!(same.headers.contains_key(CREDENTIAL) && same.grade == Grade::Trusted);
+        assert!(
+            same.headers.contains_key(http::header::AUTHORIZATION) && same.grade == Grade::Trusted
+        );
         for other in ["https://b.test/", "http://a.test/", "https://a.test:444/"] {
             let other = request.redirected(Url::parse(other).unwrap());
             assert!(other.headers.is_empty() && other.grade == Grade::Foreign);

@@ -42,50 +42,11 @@ pub struct Response {
     waited: Duration,
 }
 
-/// An answer that has been read to its end.
-#[derive(Clone)]
-pub struct Read {
-    /// The status.
-    pub status: u16,
-    /// The body.
-    pub bytes: Bytes,
-    headers: HeaderMap,
-}
-
-impl fmt::Debug for Read {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.bytes.len();
-        f.debug_struct("Read").field("status", &self.status).field("bytes", &bytes).finish()
-    }
-}
-
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = place(&self.url);
         f.debug_struct("Response").field("status", &self.status).field("place", &place).finish()
     }
-}
-
-impl Read {
-    /// The value of a header, if it is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// Whether the status says that it went well.
-    pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// The media type without its parameters, in small letters.
-    pub fn media_type(&self) -> Option<String> {
-        essence(self.header("content-type"))
-    }
-}
-
-fn essence(content_type: Option<&str>) -> Option<String> {
-    let essence = content_type?.split(';').next()?.trim().to_ascii_lowercase();
-    (!essence.is_empty()).then_some(essence)
 }
 
 impl Response {
@@ -131,7 +92,8 @@ impl Response {
 
     /// The media type without its parameters, in small letters.
     pub fn media_type(&self) -> Option<String> {
-        essence(self.header("content-type"))
+        let essence = self.header("content-type")?.split(';').next()?.trim().to_ascii_lowercase();
+        (!essence.is_empty()).then_some(essence)
     }
 
     /// Where the answer came from in the end, without its query; for messages.
@@ -193,17 +155,17 @@ impl Response {
         }
     }
 
-    /// Reads the body to its end.
+    /// The body, or what is left of it, read to its end.
     ///
     /// # Errors
     /// As [`Response::chunk`].
-    pub async fn read(mut self) -> Result<Read, NetError> {
+    pub async fn bytes(&mut self) -> Result<Bytes, NetError> {
         let room = self.body.size_hint().lower().min(ROOM_BYTES_MAX);
         let mut whole = BytesMut::with_capacity(room as usize);
         while let Some(bytes) = self.chunk().await? {
             whole.extend_from_slice(&bytes);
         }
-        Ok(Read { status: self.status, bytes: whole.freeze(), headers: self.headers })
+        Ok(whole.freeze())
     }
 
     /// Reads the body as a stream of events.
@@ -221,7 +183,8 @@ impl Response {
 
     fn too_large(&self, bytes: u64) -> NetError {
         let most = self.limits.body_bytes_max;
-        let message = format!("{} answers with {bytes} bytes or more, the most is {most}", self.place());
+        let place = self.place();
+        let message = format!("{place} answers with {bytes} bytes or more, the most is {most}");
         self.failed(Cause::TooLarge, message)
     }
 

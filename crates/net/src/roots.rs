@@ -37,8 +37,12 @@ pub(crate) fn client_config(named: Option<&Path>) -> Result<Arc<ClientConfig>, N
     if roots.is_empty() {
         return Err(failed(format!("'{}' holds no certificate", file.display())));
     }
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    Ok(Arc::new(config))
+    // Named, because another crate may have brought a second one into the program.
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 fn failed(message: String) -> NetError {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use tokio_tungstenite::tungstenite::{self, Message as Frame};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::dial::Connection;
-use crate::request::place;
+use crate::request::{is_encrypted, place};
 use crate::{Cause, Client, NetError, Request, Stage};
 
 /// One message.
@@ -50,10 +51,15 @@ impl Client {
         let limits = request.limits.unwrap_or(self.options().limits);
         let deadline = Instant::now() + Duration::from_millis(limits.total_ms);
         let place = place(&request.url);
-        let connection = self.inner.dialer.dial(&request.url, request.grade).await?;
-        let failed = |error: tungstenite::Error| refused(&place, error);
+        let connection = self.inner.dialer.dial(&request.url, request.grade, deadline).await?;
+        let written = connection.written();
+        let stage = || match written.load(Ordering::Acquire) {
+            0 => Stage::NotSent,
+            _ => Stage::Unanswered,
+        };
+        let failed = |error: tungstenite::Error| refused(&place, stage(), error);
         // Only the scheme's name differs; the ports are the same.
-        let scheme = if matches!(request.url.scheme(), "https" | "wss") { "wss" } else { "ws" };
+        let scheme = if is_encrypted(&request.url) { "wss" } else { "ws" };
         let rest = request.url.as_str().split_once(':').map_or("", |(_, rest)| rest);
         let mut handshake = format!("{scheme}:{rest}").into_client_request().map_err(failed)?;
         let headers = handshake.headers_mut();
@@ -64,14 +70,13 @@ impl Client {
             headers.insert(USER_AGENT, value);
         }
         let most = usize::try_from(limits.body_bytes_max).unwrap_or(usize::MAX);
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(most))
-            .max_frame_size(Some(most));
+        let config =
+            WebSocketConfig::default().max_message_size(Some(most)).max_frame_size(Some(most));
         let joining = client_async_with_config(handshake, connection, Some(config));
         let joined = tokio::time::timeout_at(deadline, joining).await;
         let late = |_| {
             let message = format!("{place} did not answer in time");
-            NetError::new(Stage::Unanswered, Cause::TooSlow, message)
+            NetError::new(stage(), Cause::TooSlow, message)
         };
         let (stream, _) = joined.map_err(late)?.map_err(failed)?;
         let idle = Duration::from_millis(limits.idle_ms);
@@ -79,7 +84,7 @@ impl Client {
     }
 }
 
-fn refused(place: &str, error: tungstenite::Error) -> NetError {
+fn refused(place: &str, stage: Stage, error: tungstenite::Error) -> NetError {
     match error {
         tungstenite::Error::Http(answer) => {
             let status = answer.status().as_u16();
@@ -88,7 +93,7 @@ fn refused(place: &str, error: tungstenite::Error) -> NetError {
         }
         other => {
             let message = format!("{place} opens no WebSocket: {other}");
-            NetError::new(Stage::Unanswered, Cause::Broken, message)
+            NetError::new(stage, Cause::Broken, message)
         }
     }
 }
@@ -163,14 +168,19 @@ impl WebSocket {
                 self.left = left;
                 Ok(())
             }
-            None => {
-                let message = format!("{} says more than the limit", self.place);
-                Err(NetError::new(Stage::Answered(101), Cause::TooLarge, message))
-            }
+            None => Err(self.too_large()),
         }
     }
 
+    fn too_large(&self) -> NetError {
+        let message = format!("{} says more than the limit", self.place);
+        NetError::new(Stage::Answered(101), Cause::TooLarge, message)
+    }
+
     fn broken(&self, error: &tungstenite::Error) -> NetError {
+        if matches!(error, tungstenite::Error::Capacity(_)) {
+            return self.too_large();
+        }
         let message = format!("{} broke the connection: {error}", self.place);
         NetError::new(Stage::Answered(101), Cause::Broken, message)
     }

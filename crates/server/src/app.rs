@@ -17,6 +17,9 @@ use crate::fetch::Fetch;
 use crate::figures::Figures;
 use crate::keys::{Keyring, Memory};
 
+/// Reads the catalogue from where it came.
+pub type Reload = Arc<dyn Fn() -> Result<Catalog> + Send + Sync>;
+
 /// What a server is put together from.
 #[derive(Clone)]
 pub struct Parts {
@@ -26,6 +29,10 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Where files are kept; the same as the engine's.
     pub blobs: Arc<dyn BlobStore>,
+    /// Where the parts of uploads are kept until they are put together: a place of its own.
+    pub pieces: Arc<dyn BlobStore>,
+    /// Reads the catalogue again, if this process can.
+    pub reload: Option<Reload>,
     /// Reaches others.
     pub fetch: Arc<dyn Fetch>,
     /// Tells the time.
@@ -88,6 +95,16 @@ impl App {
         &self.inner.parts.blobs
     }
 
+    /// Where the parts of uploads are kept until they are put together.
+    pub(crate) fn pieces(&self) -> &Arc<dyn BlobStore> {
+        &self.inner.parts.pieces
+    }
+
+    /// Reads the catalogue again, if this process can.
+    pub(crate) fn reload(&self) -> Option<Reload> {
+        self.inner.parts.reload.clone()
+    }
+
     pub(crate) fn fetch(&self) -> &dyn Fetch {
         &*self.inner.parts.fetch
     }
@@ -133,6 +150,17 @@ impl App {
         let options = self.options();
         let memory = Memory { age_ms: options.key_age_ms, keys: options.known_keys };
         self.keyring().caller(self.store(), secret, self.now_ms(), memory).await
+    }
+
+    /// Who it is that has the key of that id, for something that was signed in its name; without an
+    /// id, somebody who called while nobody needed a key.
+    pub(crate) async fn holder(&self, key: Option<&str>) -> Result<Caller> {
+        let options = self.options();
+        let memory = Memory { age_ms: options.key_age_ms, keys: options.known_keys };
+        match key {
+            Some(key) => self.keyring().holder(self.store(), key, self.now_ms(), memory).await,
+            None => self.caller(None).await,
+        }
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {

@@ -8,14 +8,17 @@ use impasto_domain::{
     Digest, Error, ErrorKind, Field, ModelId, Money, Policy, Result, RunId, TaskId, Tier, Type,
     Value, Values,
 };
-use impasto_engine::{Lane, LogLine, Request, RunHandle, RunSummary, Source, Updates};
-use impasto_store::{Claim, ClaimKind, RunStatus};
+use impasto_engine::{
+    Ask, Lane, LogLine, Request, RunHandle, RunSummary, Source, Submitted, Updates,
+};
+use impasto_store::{Claim, ClaimKind, RunRecord, RunStatus};
 use impasto_workflow::Plan;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::app::App;
 use crate::caller::Caller;
+use crate::delivery::Delivery;
 use crate::names;
 
 /// A day, in milliseconds.
@@ -57,6 +60,9 @@ pub(crate) struct Origin {
     pub(crate) path: String,
     /// The name by which it was called.
     pub(crate) name: String,
+    /// Scheme and host as the one who called saw us; for addresses in what is told later.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) base: String,
     /// The id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
@@ -122,8 +128,7 @@ pub(crate) fn claim(key: Option<&str>, route: &str, body: &[u8]) -> Claim {
 pub(crate) struct Ticket {
     /// Its id.
     pub(crate) run: RunId,
-    /// Whether the same wish was accepted before.
-    pub(crate) known: bool,
+    /// The run as this process works on it; absent if the same wish was accepted before.
     pub(crate) handle: Option<RunHandle>,
 }
 
@@ -148,6 +153,18 @@ pub(crate) enum ViewStatus {
 }
 
 impl ViewStatus {
+    fn of(status: RunStatus, is_queued: bool) -> Self {
+        match status {
+            RunStatus::Running if is_queued => Self::Queued,
+            RunStatus::Running => Self::Running,
+            RunStatus::Succeeded => Self::Succeeded,
+            RunStatus::Failed => Self::Failed,
+            RunStatus::Cancelled => Self::Cancelled,
+            RunStatus::Parked => Self::Parked,
+            RunStatus::Interrupted => Self::Interrupted,
+        }
+    }
+
     /// Whether nothing more will happen unasked.
     pub(crate) fn is_over(self) -> bool {
         !matches!(self, Self::Queued | Self::Running | Self::Interrupted)
@@ -173,19 +190,13 @@ pub(crate) struct RunView {
     pub(crate) logs: Vec<LogLine>,
     pub(crate) progress: Option<f64>,
     pub(crate) last_seq: u64,
+    /// What a person is asked.
+    pub(crate) asks: Vec<Ask>,
 }
 
 impl From<RunSummary> for RunView {
     fn from(summary: RunSummary) -> Self {
-        let status = match summary.status {
-            RunStatus::Running if summary.is_queued => ViewStatus::Queued,
-            RunStatus::Running => ViewStatus::Running,
-            RunStatus::Succeeded => ViewStatus::Succeeded,
-            RunStatus::Failed => ViewStatus::Failed,
-            RunStatus::Cancelled => ViewStatus::Cancelled,
-            RunStatus::Parked => ViewStatus::Parked,
-            RunStatus::Interrupted => ViewStatus::Interrupted,
-        };
+        let status = ViewStatus::of(summary.status, summary.is_queued);
         Self {
             id: summary.run,
             work: summary.workflow,
@@ -201,6 +212,31 @@ impl From<RunSummary> for RunView {
             logs: summary.logs,
             progress: summary.progress,
             last_seq: summary.last_seq,
+            asks: summary.asks,
+        }
+    }
+}
+
+impl RunView {
+    /// What is known of a run without its events.
+    pub(crate) fn of_record(record: &RunRecord) -> Self {
+        let ended = record.status != RunStatus::Running;
+        Self {
+            id: record.run.id.clone(),
+            work: record.run.workflow.clone(),
+            status: ViewStatus::of(record.status, false),
+            queue_position: None,
+            outputs: Values::new(),
+            error: None,
+            cost: Money::ZERO,
+            created_ms: record.run.created_ms,
+            started_ms: None,
+            ended_ms: ended.then_some(record.updated_ms),
+            origin: serde_json::from_str(&record.run.origin).unwrap_or_default(),
+            logs: Vec::new(),
+            progress: None,
+            last_seq: 0,
+            asks: Vec::new(),
         }
     }
 }
@@ -236,8 +272,22 @@ impl App {
             wants_news,
             ..request
         };
-        let accepted = self.engine().accept(request).await?;
-        Ok(Ticket { run: accepted.run, known: accepted.handle.is_none(), handle: accepted.handle })
+        self.accept(caller, request).await
+    }
+
+    /// Accepts it even if whoever asked goes in the middle of it: what has begun to be stored is
+    /// either a run that somebody works on or none.
+    async fn accept(&self, caller: &Caller, request: Request) -> Result<Ticket> {
+        let (app, caller, claim) = (self.clone(), caller.clone(), request.claim.clone());
+        let accepting = tokio::spawn(async move {
+            let accepted = app.engine().accept(request).await?;
+            let nobody = app.delivery(&caller, claim.as_ref(), &accepted.run);
+            Ok((accepted, nobody))
+        });
+        let ended = accepting.await.map_err(|_| Error::internal("accepting a run panicked"))?;
+        let (accepted, delivery): (Submitted, Delivery) = ended?;
+        delivery.hand_on();
+        Ok(Ticket { run: accepted.run, handle: accepted.handle })
     }
 
     /// What the engine would be asked for by a call: its files are taken in.

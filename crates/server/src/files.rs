@@ -150,6 +150,9 @@ impl App {
             }
             return self.asset(&caller.tenant, signed.digest).await;
         }
+        if let Some(asset) = crate::faces::uploaded(self, caller, url).await? {
+            return Ok(asset);
+        }
         if !url.starts_with("https://") && !url.starts_with("http://") {
             let shown: String = url.chars().take(60).collect();
             return Err(Error::invalid(format!("'{shown}' is no address of a file"))
@@ -224,12 +227,8 @@ impl App {
         let tenant = percent_decode_str(part("tenant")?).decode_utf8().ok()?.into_owned();
         let signature = URL_SAFE_NO_PAD.decode(part("signature")?).ok()?;
         self.mac(file, expires, &tenant).verify_slice(&signature).ok()?;
-        let (digest, extension) = file.split_once('.')?;
-        let signed = Signed {
-            digest: digest.parse().ok()?,
-            extension: extension.to_owned(),
-            tenant: TenantId::new(tenant),
-        };
+        let (digest, _extension) = file.split_once('.')?;
+        let signed = Signed { digest: digest.parse().ok()?, tenant: TenantId::new(tenant) };
         if expires.saturating_mul(1000) < self.now_ms() {
             let message = "the address of the file has expired";
             return Some(
@@ -249,7 +248,6 @@ pub(crate) const DESCRIBED: &str = "timeline.mp4";
 #[derive(Debug)]
 pub(crate) struct Signed {
     pub(crate) digest: Digest,
-    pub(crate) extension: String,
     pub(crate) tenant: TenantId,
 }
 

@@ -60,6 +60,7 @@ impl Front {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         hosts::by_host(&mut request);
+        hosts::by_target(&mut request);
         let mut response = match self.preflight(&request, origin.as_ref()) {
             Some(response) => response,
             None => self.handle(request).await,

@@ -150,14 +150,24 @@ impl Keyring {
         if !is_equal(&record.secret_sha256, &Digest::of(secret.as_bytes())) {
             return Err(refused("that key is not known here"));
         }
-        if record.revoked_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-            return Err(refused("that key was revoked"));
-        }
-        if record.expires_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-            return Err(refused("that key has expired"));
-        }
+        check_time(&record, now_ms)?;
         self.count(&record, now_ms)?;
         self.note_use(store, id, now_ms).await?;
+        Ok(caller_of(record))
+    }
+
+    /// Who it is that has the key of that id, for something that was signed in its name.
+    pub(crate) async fn holder(
+        &self,
+        store: &dyn Store,
+        id: &str,
+        now_ms: u64,
+        memory: Memory,
+    ) -> Result<Caller> {
+        let record = self.record(store, id, now_ms, memory).await?;
+        let record = record.ok_or_else(|| refused("that key is not known here"))?;
+        check_time(&record, now_ms)?;
+        self.count(&record, now_ms)?;
         Ok(caller_of(record))
     }
 
@@ -231,6 +241,17 @@ fn is_equal(one: &Digest, other: &Digest) -> bool {
     let (one, other) = (one.to_string(), other.to_string());
     let differences = one.bytes().zip(other.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
     std::hint::black_box(differences) == 0
+}
+
+/// Refuses a key whose time is over.
+fn check_time(record: &KeyRecord, now_ms: u64) -> Result<()> {
+    if record.revoked_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        return Err(refused("that key was revoked"));
+    }
+    if record.expires_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        return Err(refused("that key has expired"));
+    }
+    Ok(())
 }
 
 fn caller_of(record: KeyRecord) -> Caller {

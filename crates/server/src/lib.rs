@@ -11,6 +11,7 @@ mod app;
 mod caller;
 mod calls;
 mod delivery;
+mod events;
 mod faces;
 mod fetch;
 mod figures;
@@ -21,11 +22,17 @@ pub mod keys;
 mod listen;
 mod mcp;
 mod names;
+mod native;
 mod options;
 mod problem;
+mod send;
+mod signing;
+mod times;
 mod tls;
+mod webhooks;
+mod whole;
 
-pub use app::Parts;
+pub use app::{Parts, Reload};
 pub use caller::{KeyId, Scope, Scopes};
 pub use fetch::{Fetch, Fetched, NoFetch, Post};
 pub use front::Front;
@@ -38,6 +45,7 @@ use std::time::Duration;
 
 use app::App;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use http::Uri;
 use impasto_domain::Result;
 use problem::Problem;
@@ -104,11 +112,14 @@ impl Server {
         if resumed > 0 {
             tracing::info!(resumed, "runs of a process that ended go on");
         }
+        let telling = tokio::spawn(webhooks::deliver(self.app.clone()));
         let front = front(self.app.clone());
         let open = listen::serve(self.listener, tls, front, self.stop.subscribe()).await;
         let grace = Duration::from_millis(self.app.options().drain_ms);
         let left = self.app.engine().drain(grace).await;
         listen::close(&open, self.app.options()).await;
+        // What was not told yet is told by whoever starts next.
+        telling.abort();
         Ok(left)
     }
 }
@@ -120,10 +131,12 @@ pub fn front_of(parts: Parts, options: ServerOptions) -> Front {
 
 fn front(app: App) -> Front {
     let router = Router::new()
+        .merge(native::routes(&app))
         .merge(faces::routes())
         .merge(mcp::routes(app.clone()))
         .fallback(|uri: Uri| async move { Problem::no_route(uri.path()) })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(DefaultBodyLimit::max(app.options().body_bytes_max))
         .with_state(app.clone());
     Front::new(app, router)
 }

@@ -44,6 +44,9 @@ pub struct ServerOptions {
     pub allow_origins: Vec<String>,
     /// Whether the scheme and host that a proxy before this server reports are believed.
     pub trust_proxy: bool,
+    /// Scheme and host at which others reach this server, such as `https://media.example`, for
+    /// addresses in what webhooks are told; empty means: as whoever submitted the run saw it.
+    pub public_base: String,
     /// Files taken in at once: each may need a process of its own.
     pub intakes_at_once: usize,
     /// Files of which it is remembered what they became when they were taken in or rendered.
@@ -78,6 +81,7 @@ impl Default for ServerOptions {
             close_ms: 3_000,
             allow_origins: Vec::new(),
             trust_proxy: false,
+            public_base: String::new(),
             intakes_at_once: 4,
             known_renders: 1_000,
             known_plans: 64,

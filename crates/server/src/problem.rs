@@ -5,8 +5,7 @@
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use impasto_domain::{Error, ErrorKind};
-use serde_json::{Map, Value as Json, json};
+use impasto_domain::{Error, ErrorKind, Side};
 
 /// Where the page of a code is found; the code and `.md` follow.
 const PAGES: &str = "https://github.com/impasto/impasto/blob/main/docs/errors/";
@@ -44,15 +43,18 @@ pub(crate) mod code {
     pub(crate) const UNSUPPORTED_MEDIA_TYPE: &str = "unsupported_media_type";
     pub(crate) const RANGE_NOT_SATISFIABLE: &str = "range_not_satisfiable";
     pub(crate) const REQUEST_TIMEOUT: &str = "request_timeout";
+    pub(crate) const IDEMPOTENCY_KEY_REUSED: &str = "idempotency_key_reused";
 
     /// Every one of them.
-    pub(crate) const ALL: [&str; 6] = [
+    #[cfg(test)]
+    pub(crate) const ALL: [&str; 7] = [
         FORBIDDEN,
         METHOD_NOT_ALLOWED,
         TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         RANGE_NOT_SATISFIABLE,
         REQUEST_TIMEOUT,
+        IDEMPOTENCY_KEY_REUSED,
     ];
 }
 
@@ -90,6 +92,12 @@ impl Problem {
         Error::not_found(format!("there is nothing at '{path}'")).hint("see /docs").into()
     }
 
+    pub(crate) fn range_not_satisfiable(size: u64) -> Self {
+        let error = Error::invalid(format!("the file has {size} bytes, there is nothing there"))
+            .hint("ask for bytes that it has, or leave the header range out");
+        Self::with(StatusCode::RANGE_NOT_SATISFIABLE, code::RANGE_NOT_SATISFIABLE, error)
+    }
+
     pub(crate) fn request_timeout() -> Self {
         let error = Error::new(ErrorKind::Timeout, "the body stood still for too long")
             .hint("send it again")
@@ -97,27 +105,31 @@ impl Problem {
         Self::with(StatusCode::REQUEST_TIMEOUT, code::REQUEST_TIMEOUT, error)
     }
 
-    /// The body as it is sent.
-    pub(crate) fn body(&self) -> Json {
+    /// The same error under a code of its own.
+    pub(crate) fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// What it says.
+    pub(crate) fn view(&self) -> impasto_api::Problem {
         let error = &self.error;
-        let mut body = Map::new();
-        body.insert("type".into(), format!("{PAGES}{}.md", self.code).into());
-        body.insert("title".into(), title(self.code).into());
-        body.insert("status".into(), self.status.as_u16().into());
-        body.insert("code".into(), self.code.into());
-        body.insert("detail".into(), error.message.as_str().into());
-        if let Some(hint) = &error.hint {
-            body.insert("hint".into(), hint.as_str().into());
+        let side = match error.side {
+            Side::Ours => "ours",
+            Side::Caller => "caller",
+            Side::Provider => "provider",
+        };
+        impasto_api::Problem {
+            page: format!("{PAGES}{}.md", self.code),
+            title: title(self.code),
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            detail: error.message.clone(),
+            hint: error.hint.clone(),
+            side: side.to_owned(),
+            retry: error.retry,
+            retry_after_ms: error.retry_after_ms,
+            offer: error.offer.as_ref().map(ToString::to_string),
         }
-        body.insert("side".into(), json!(error.side));
-        body.insert("retry".into(), error.retry.into());
-        if let Some(after_ms) = error.retry_after_ms {
-            body.insert("retry_after_ms".into(), after_ms.into());
-        }
-        if let Some(offer) = &error.offer {
-            body.insert("offer".into(), offer.as_str().into());
-        }
-        Json::Object(body)
     }
 }
 
@@ -140,7 +152,7 @@ impl IntoResponse for Problem {
         if self.status.is_server_error() {
             tracing::warn!(code = self.code, message = %self.error.message, "a call failed");
         }
-        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        let body = serde_json::to_vec(&self.view()).unwrap_or_default();
         let mut response = (self.status, Bytes::from(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -146,3 +146,24 @@ fn a_video_among_the_outputs_gets_a_step_that_renders_it() {
     let Work::Call(call) = &last.work else { panic!("a call") };
     assert_eq!(call.task.id.as_str(), "render-video");
 }
+
+/// Every file in `broken/`, as a person sees what is wrong with it.
+#[test]
+fn every_broken_workflow_says_all_that_is_wrong_with_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
+    let tasks = Catalog::embedded().unwrap().tasks;
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let source = std::fs::read_to_string(&path).unwrap();
+        let problems = Plan::compile(&source, &tasks).expect_err(&name);
+        let shown = problems.iter().map(|problem| problem.render(&format!("{name}.yaml"), &source));
+        let shown = shown.collect::<Vec<_>>().join("\n");
+        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(name, shown);
+        });
+        seen += 1;
+    }
+    assert!(seen >= 8);
+}

@@ -41,19 +41,16 @@ const FENCES: &[Fence] = &[
         reason: "only `store-sql` knows SQL",
     },
     Fence {
-        names: &[
-            "std::net",
-            "tokio::net",
-            "TcpStream",
-            "TcpListener",
-            "UdpSocket",
-            "reqwest",
-            "hyper",
-            "ureq",
-        ],
+        names: &["tokio::net", "TcpStream", "TcpListener", "UdpSocket", "reqwest", "hyper", "ureq"],
         packages: &["reqwest", "hyper", "ureq", "axum", "tokio-tungstenite"],
         homes: &["net", "server"],
         reason: "only `net` opens outbound sockets, and only `server` listens",
+    },
+    Fence {
+        names: &["rmcp"],
+        packages: &["rmcp"],
+        homes: &["server"],
+        reason: "only `server` speaks the Model Context Protocol",
     },
 ];
 

@@ -1,6 +1,9 @@
 //! No Rust file names a provider or a model: adding one is a file in `catalog/`.
+//!
+//! A dialect is called after whose protocol it is. Where dialects are spoken, that name is the
+//! dialect's, although a provider may have the same one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
 use super::source::Source;
@@ -36,13 +39,27 @@ fn is_record(path: &str) -> bool {
 /// to be an id too.
 const WORDS: &str = "// tidy:words";
 
+/// The crates in which dialects are spoken, and the folder that has a file for each of them.
+const SPEAKERS: [&str; 3] = ["dialects", "server", "impasto"];
+const DIALECTS: &str = "crates/dialects/src/";
+
+/// The names of the dialects.
+pub(crate) fn dialects(tree: &Tree) -> BTreeSet<String> {
+    let files = tree.texts().filter_map(|(path, _)| path.strip_prefix(DIALECTS));
+    files.map(|file| file.split(['/', '.']).next().unwrap_or(file).to_owned()).collect()
+}
+
 /// Reports literals that are such an id.
-pub(crate) fn check(source: &Source, ids: &Ids, violations: &mut Vec<Violation>) {
-    if source.home().is_none() || source.text.starts_with(WORDS) {
-        return;
-    }
+pub(crate) fn check(
+    source: &Source,
+    ids: &Ids,
+    dialects: &BTreeSet<String>,
+    violations: &mut Vec<Violation>,
+) {
+    let Some(home) = source.home().filter(|_| !source.text.starts_with(WORDS)) else { return };
+    let is_dialect = |text: &str| SPEAKERS.contains(&home) && dialects.contains(text);
     let shipped = source.strings.iter().filter(|(_, line)| !source.is_test(*line));
-    for (text, line) in shipped {
+    for (text, line) in shipped.filter(|(text, _)| !is_dialect(text)) {
         if let Some(record) = ids.get(text) {
             let message = format!(
                 "\"{text}\" is an id of {record}: Rust names no provider and no model, \
@@ -63,12 +80,13 @@ mod tests {
             ("catalog/providers/acme.toml", "id = \"acme\""),
             ("catalog/models/house/brush.toml", "id = \"house/brush\""),
             ("catalog/tasks/resize.toml", "id = \"resize\""),
+            ("crates/dialects/src/acme/wire.rs", ""),
             (path, text),
         ]);
         let mut violations = Vec::new();
         let ids = catalogue_ids(&tree, &mut violations);
         for source in source::parse(&tree, &mut violations) {
-            check(&source, &ids, &mut violations);
+            check(&source, &ids, &dialects(&tree), &mut violations);
         }
         assert_eq!(violations.len(), expected, "{text}: {violations:?}");
     }
@@ -77,6 +95,8 @@ mod tests {
     fn ids_of_the_catalogue_are_not_for_rust() {
         let file = "crates/engine/src/lib.rs";
         check_text(file, "const P: &str = \"acme\";", 1);
+        check_text("crates/server/src/lib.rs", "const P: &str = \"acme\";", 0);
+        check_text("crates/server/src/lib.rs", "const P: &str = \"house/brush\";", 1);
         check_text(file, "fn f() { g!(\"house/brush\") }", 1);
         check_text(file, "const P: &str = r#\"acme\"#;", 1);
         check_text(file, "/// \"acme\"\nconst P: &str = \"resize\";", 0);

@@ -1,14 +1,23 @@
 //! The faces: each says in its own dialect what the server does. One line for each.
 
+mod body;
 mod elevenlabs;
 mod fal;
 mod gemini;
+mod models;
 mod openai;
+mod pieces;
 mod replicate;
+mod sound;
+mod voices;
 
 use axum::Router;
 
 use crate::app::App;
+use crate::webhooks::Compose;
+
+/// The file at the address of an upload that had one before it had bytes; none if it is no such address.
+pub(crate) use fal::uploaded;
 
 /// Every face below its prefix.
 pub(crate) fn routes() -> Router<App> {
@@ -19,3 +28,8 @@ pub(crate) fn routes() -> Router<App> {
         .nest("/gemini", gemini::routes())
         .nest("/elevenlabs", elevenlabs::routes())
 }
+
+/// Faces that tell in their own way what happened to runs that came by them with a webhook: the face,
+/// as in [`crate::calls::Origin`], and what makes the message. Other faces' webhooks, and all
+/// endpoints, are told by the Standard Webhooks specification.
+pub(crate) const WEBHOOKS: &[(&str, Compose)] = &[("fal", fal::compose), ("replicate", replicate::compose)];

@@ -58,17 +58,13 @@ impl Compiler<'_> {
     }
 
     /// The place in the file of a place in the text of a node. A text that is not written as it reads
-    /// (escapes, folded lines) is pointed at as a whole.
+    /// and cannot be followed is pointed at as a whole.
     pub(crate) fn place_in(&self, node: &Node, place: &std::ops::Range<usize>) -> Span {
         let written = self.source.get(node.span.start..node.span.end).unwrap_or_default();
-        let found = node.text().and_then(|text| written.find(text));
-        match found {
-            Some(at) => {
-                let start = node.span.start + at;
-                (start + place.start..start + place.end).into()
-            }
-            None => node.span,
-        }
+        let found = node.text().and_then(|text| follow(written, text, place));
+        found.map_or(node.span, |place| {
+            (node.span.start + place.start..node.span.start + place.end).into()
+        })
     }
 
     /// Compiles every expression in a value and tells what is wrong with them.
@@ -93,6 +89,34 @@ impl Compiler<'_> {
             Data::Scalar(_) => Vec::new(),
         }
     }
+}
+
+/// Where `place` of `text` is in what was written for it: white space may have been folded, and what
+/// is written before a character of the text (a quote, the sign of an escape) is passed over. `None`
+/// if a character is not there, as where an escape stands for another one.
+fn follow(
+    written: &str,
+    text: &str,
+    place: &std::ops::Range<usize>,
+) -> Option<std::ops::Range<usize>> {
+    let passed =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | '|' | '>' | '-' | '+');
+    let mut left = written.char_indices();
+    let (mut start, mut end) = (None, None);
+    for (at, wanted) in text.char_indices().filter(|(_, c)| !c.is_whitespace()) {
+        let (found, _) = left
+            .by_ref()
+            .take_while(|(_, c)| *c == wanted || passed(*c))
+            .find(|(_, c)| *c == wanted)?;
+        if at >= place.end && end.is_some() {
+            break;
+        }
+        if at >= place.start {
+            start = start.or(Some(found));
+            end = Some(found + wanted.len_utf8());
+        }
+    }
+    Some(start?..end?)
 }
 
 /// See [`Plan::compile`].

@@ -1,0 +1,210 @@
+//! How the server reaches others: foreign files and webhooks, through the guarded client.
+//!
+//! Whatever comes here was written by a user or by somebody's answer, so it is all
+//! [`Grade::Foreign`]: nothing inside is reached unless `[network]` of the settings allows it.
+
+use std::time::Duration;
+
+use impasto_domain::{Error, ErrorKind, Result, Side};
+use impasto_net::{BoxFuture, Cause, Client, Grade, Limits, NetError, NetOptions, Request};
+use impasto_server::{Fetch, Fetched, Post};
+
+/// The most bytes of an answer to a webhook that are read, so that its connection can be used again.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// How long they are waited for: the answer's status is all that counts.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
+/// What a body is as long as nothing else is said.
+const UNKNOWN_MEDIA: &str = "application/octet-stream";
+
+/// Reaches others through the guarded client.
+pub(crate) struct Outside {
+    client: Client,
+}
+
+impl Outside {
+    /// With these limits and exceptions.
+    pub(crate) fn new(options: NetOptions) -> Result<Self> {
+        Ok(Self { client: Client::new(options)? })
+    }
+
+    async fn file(&self, url: &str, bytes_max: u64) -> Result<Fetched> {
+        let limits = Limits { body_bytes_max: bytes_max, ..self.client.options().limits };
+        let request = Request::get(url, Grade::Foreign).map_err(useless)?.limits(limits);
+        let mut response = self.client.send(request).await.map_err(useless)?;
+        if !response.is_success() {
+            return Err(no_file(&response.place(), response.status()));
+        }
+        let media_type = response.media_type();
+        Ok(Fetched { bytes: response.bytes().await.map_err(useless)?, media_type })
+    }
+
+    async fn tell(&self, post: Post) -> Result<u16> {
+        let limits = Limits {
+            total_ms: post.timeout_ms,
+            body_bytes_max: ANSWER_BYTES_MAX,
+            ..self.client.options().limits
+        };
+        let mut request = Request::post(&post.url, Grade::Foreign)?.limits(limits);
+        request = request.body(UNKNOWN_MEDIA, post.body);
+        for (name, value) in &post.headers {
+            request = request.header(name, value)?;
+        }
+        let mut response = match self.client.send(request).await {
+            Ok(response) => response,
+            // The head came; that the body would be too large changes nothing.
+            Err(NetError { stage: impasto_net::Stage::Answered(status), .. }) => return Ok(status),
+            Err(error) => return Err(error.into()),
+        };
+        let _unimportant = tokio::time::timeout(ANSWER_TIMEOUT, response.bytes()).await;
+        Ok(response.status())
+    }
+}
+
+impl Fetch for Outside {
+    fn get(&self, url: String, bytes_max: u64) -> BoxFuture<'_, Result<Fetched>> {
+        Box::pin(async move { self.file(&url, bytes_max).await })
+    }
+
+    fn post(&self, post: Post) -> BoxFuture<'_, Result<u16>> {
+        Box::pin(self.tell(post))
+    }
+}
+
+/// A file that cannot be had. Where it lies was the caller's choice, so unless another time may be
+/// better, it is for the caller to choose another.
+fn useless(error: NetError) -> Error {
+    let is_final = matches!(
+        error.cause,
+        Cause::NoAddress | Cause::Encryption | Cause::TooLarge | Cause::Redirects | Cause::Garbled
+    );
+    let mut told = Error::from(error);
+    if is_final {
+        told.kind = ErrorKind::InvalidInput;
+        told.side = Side::Caller;
+        told.retry = false;
+    }
+    if told.hint.is_none() {
+        told = told.hint("upload the file instead, or give the address of another copy");
+    }
+    told
+}
+
+fn no_file(place: &str, status: u16) -> Error {
+    let message = format!("{place} gives no file: it answers with status {status}");
+    match status {
+        408 | 429 | 500.. => Error::unavailable(message).retryable(),
+        _ => Error::invalid(message),
+    }
+    .hint("the address must give the file to anybody who asks; or upload the file instead")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Answers each connection with this text, and keeps what it was asked.
+    async fn place(answer: String) -> (u16, Arc<Mutex<Vec<String>>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = vec![0; 4096];
+                let count = stream.read(&mut head).await.unwrap_or_default();
+                head.truncate(count);
+                kept.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+                let _gone = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (port, asked)
+    }
+
+    fn open() -> Outside {
+        let foreign_networks = vec!["127.0.0.1".parse().unwrap()];
+        Outside::new(NetOptions { foreign_networks, ..NetOptions::default() }).unwrap()
+    }
+
+    fn message(url: String) -> Post {
+        let headers = vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("webhook-id".to_owned(), "msg_1".to_owned()),
+        ];
+        Post { url, headers, body: "{}".into(), timeout_ms: 2_000 }
+    }
+
+    const FILE: &str =
+        "HTTP/1.1 200 OK\r\ncontent-type: Image/PNG; x=y\r\ncontent-length: 4\r\n\r\nfile";
+
+    #[tokio::test]
+    async fn nothing_inside_is_reached_unless_the_settings_allow_it() {
+        let (port, asked) = place(FILE.to_owned()).await;
+        let closed = Outside::new(NetOptions::default()).unwrap();
+        for host in ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]"] {
+            let url = format!("http://{host}:{port}/a.png");
+            let error = closed.get(url.clone(), 100).await.unwrap_err();
+            assert_eq!((error.kind, error.side), (ErrorKind::InvalidInput, Side::Caller), "{url}");
+            assert!(error.message.contains("may not be reached"), "{error}");
+            assert!(error.hint.unwrap().contains("foreign_hosts"), "{url}");
+            assert!(closed.post(message(url)).await.is_err());
+        }
+        assert!(asked.lock().unwrap().is_empty());
+        let file = open().get(format!("http://127.0.0.1:{port}/a.png"), 100).await.unwrap();
+        assert_eq!(
+            (&file.bytes[..], file.media_type.as_deref()),
+            (&b"file"[..], Some("image/png"))
+        );
+    }
+
+    async fn check_file(answer: &str, bytes_max: u64, kind: ErrorKind, part: &str) {
+        let (port, _) = place(answer.to_owned()).await;
+        let error = open().get(format!("http://127.0.0.1:{port}/?key=hunter2"), bytes_max).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.message.contains(part) && error.hint.is_some(), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert_eq!(error.retry, kind == ErrorKind::Unavailable, "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_gives_no_file_says_whose_matter_that_is() {
+        let status = |status| format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
+        check_file(FILE, 3, ErrorKind::InvalidInput, "the most is 3").await;
+        check_file(&status(404), 9, ErrorKind::InvalidInput, "status 404").await;
+        check_file(&status(403), 9, ErrorKind::InvalidInput, "status 403").await;
+        check_file(&status(503), 9, ErrorKind::Unavailable, "status 503").await;
+        check_file(&status(429), 9, ErrorKind::Unavailable, "status 429").await;
+        check_file("nonsense\r\n\r\n", 9, ErrorKind::InvalidInput, "no way that can be read").await;
+        let inward = "HTTP/1.1 302 X\r\nlocation: http://127.0.0.2/\r\ncontent-length: 0\r\n\r\n";
+        check_file(inward, 9, ErrorKind::InvalidInput, "may not be reached").await;
+        let down = open().get("http://127.0.0.1:1/".to_owned(), 9).await.unwrap_err();
+        assert_eq!((down.kind, down.retry), (ErrorKind::Unavailable, true));
+    }
+
+    #[tokio::test]
+    async fn a_webhook_is_told_once_and_its_status_is_what_counts() {
+        let large = 1 << 20;
+        let table = [
+            ("HTTP/1.1 204 X\r\n\r\n".to_owned(), 204),
+            ("HTTP/1.1 500 X\r\ncontent-length: 2\r\n\r\nno".to_owned(), 500),
+            ("HTTP/1.1 302 X\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n".to_owned(), 302),
+            (format!("HTTP/1.1 200 X\r\ncontent-length: {large}\r\n\r\n"), 200),
+            ("HTTP/1.1 200 X\r\n\r\nno end".to_owned(), 200),
+        ];
+        for (answer, status) in table {
+            let (port, asked) = place(answer).await;
+            let url = format!("http://127.0.0.1:{port}/hook");
+            let outside = open();
+            let given = tokio::time::timeout(Duration::from_secs(2), outside.post(message(url)));
+            assert_eq!(given.await.unwrap().unwrap(), status);
+            let asked = asked.lock().unwrap().concat();
+            assert_eq!(asked.matches("POST /hook HTTP/1.1\r\n").count(), 1, "{asked}");
+            assert_eq!(asked.matches("content-type: application/json\r\n").count(), 1, "{asked}");
+            assert!(asked.contains("webhook-id: msg_1\r\n") && asked.ends_with("{}"), "{asked}");
+        }
+    }
+}

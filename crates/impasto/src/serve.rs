@@ -1,0 +1,262 @@
+//! `serve` and `mcp`: the server, put together and run until it is asked to stop.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use impasto_catalog::Catalog;
+use impasto_domain::{Error, Result};
+use impasto_engine::Engine;
+use impasto_server::{Handle, Parts, Server, ServerOptions, Tls};
+use impasto_store::KeyStore;
+use impasto_store_sql::FolderBlobs;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{GlobalFlags, LogFormat, McpCommand, ServeCommand};
+use crate::catalogue;
+use crate::compose::{self, House};
+use crate::fetch::Outside;
+use crate::inputs::unreadable;
+use crate::runs::{Exit, FINE, STOPPED};
+use crate::screen::Screen;
+use crate::settings::Settings;
+
+/// What is logged when `RUST_LOG` does not say.
+const LOGGED: &str = "info,rmcp=warn";
+/// The file of the data folder by which addresses of files are signed.
+const SECRET_FILE: &str = "secret";
+/// Bytes of it.
+const SECRET_BYTES: usize = 32;
+/// The folder of the data folder that keeps the parts of uploads until they are put together.
+const PIECES_FOLDER: &str = "uploads";
+/// The folder of the data folder that keeps the development authority.
+const TLS_FOLDER: &str = "tls";
+
+/// `impasto serve`.
+pub(crate) async fn serve(
+    command: &ServeCommand,
+    global: &GlobalFlags,
+    screen: Screen,
+) -> Result<Exit> {
+    log(command.log)?;
+    let (house, parts, options) = parts(command.settings.config.as_deref(), global, screen)?;
+    let is_open = !house.store.has_keys().await?;
+    if is_open && !command.listen.ip().is_loopback() {
+        let message = format!(
+            "'{}' can be reached from other machines, and there is no key",
+            command.listen.ip()
+        );
+        return Err(Error::invalid(message).hint(
+            "`impasto keys create NAME` makes one; or listen on 127.0.0.1, for this machine alone",
+        ));
+    }
+    let tls = tls(command, &house.data);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let authority = tls.as_ref().and_then(Tls::authority);
+    let server = Server::bind(parts, options, command.listen, tls).await?;
+    let address = server.address();
+    if screen.json {
+        screen.json_line(
+            &serde_json::json!({ "listening": format!("{scheme}://{address}"), "open": is_open }),
+        );
+    } else {
+        screen.note(format!("Impasto listens on {scheme}://{address}  (API reference: /docs)"));
+        if is_open {
+            screen.note("There is no key: everybody on this machine is served. `impasto keys create NAME` makes one.");
+        }
+        if let Some(authority) = authority {
+            screen.note(format!("Clients must trust '{}'", authority.display()));
+        }
+    }
+    let folder = global.catalog.clone();
+    let catalog = move || catalogue::load(folder.as_deref(), screen);
+    let told = heed(server.handle(), house.engine.clone(), catalog, screen);
+    let left = tokio::select! {
+        left = server.run() => left?,
+        () = told => return Ok(STOPPED),
+    };
+    if left > 0 {
+        screen.note(format!(
+            "{left} run(s) go on when a server starts again, or by `impasto resume`"
+        ));
+    }
+    Ok(FINE)
+}
+
+/// `impasto mcp`.
+pub(crate) async fn mcp(
+    command: &McpCommand,
+    global: &GlobalFlags,
+    screen: Screen,
+) -> Result<Exit> {
+    log(LogFormat::Text)?;
+    let (_, parts, options) = parts(command.settings.config.as_deref(), global, screen)?;
+    impasto_server::serve_mcp(parts, options).await?;
+    Ok(FINE)
+}
+
+fn parts(
+    config: Option<&Path>,
+    global: &GlobalFlags,
+    screen: Screen,
+) -> Result<(House, Parts, ServerOptions)> {
+    let Settings { server, engine, network } = Settings::read(config)?;
+    let house = compose::house(global, engine, screen)?;
+    let catalog_folder = global.catalog.clone();
+    let parts = Parts {
+        engine: house.engine.clone(),
+        store: Arc::clone(&house.store) as _,
+        blobs: Arc::clone(&house.blobs) as _,
+        pieces: Arc::new(FolderBlobs::open(&house.data.join(PIECES_FOLDER))?),
+        reload: Some(Arc::new(move || catalogue::load(catalog_folder.as_deref(), screen))),
+        fetch: Arc::new(Outside::new(network)?),
+        clock: Arc::clone(&house.clock) as _,
+        secret: secret(&house.data.join(SECRET_FILE))?,
+    };
+    Ok((house, parts, server))
+}
+
+fn tls(command: &ServeCommand, data: &Path) -> Option<Tls> {
+    if command.tls_self_signed {
+        return Some(Tls::Development(data.join(TLS_FOLDER)));
+    }
+    let (certificate, key) = command.tls_certificate.clone().zip(command.tls_key.clone())?;
+    Some(Tls::Files { certificate, key })
+}
+
+/// Does what this process is told by signals. The first end is a gentle one; the second ends this.
+async fn heed(
+    server: Handle,
+    engine: Engine,
+    catalog: impl Fn() -> Result<Catalog>,
+    screen: Screen,
+) {
+    let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
+    let mut is_ending = false;
+    loop {
+        match signals.next().await {
+            Signal::ReadAgain => match catalog() {
+                Ok(catalog) => {
+                    engine.reload(Arc::new(catalog));
+                    tracing::info!("the catalogue was read again");
+                }
+                Err(error) => tracing::error!(%error, "the catalogue stays as it was"),
+            },
+            Signal::End if is_ending => return,
+            Signal::End => {
+                is_ending = true;
+                screen.note("Ending: runs under way are waited for; once more ends at once");
+                server.stop();
+            }
+        }
+    }
+}
+
+enum Signal {
+    End,
+    ReadAgain,
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.hang_up.recv() => Signal::ReadAgain,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::End
+    }
+}
+
+fn log(format: LogFormat) -> Result<()> {
+    let said = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let said = if said.is_empty() { LOGGED } else { said.as_str() };
+    let filter = EnvFilter::try_new(said).map_err(|error| {
+        Error::invalid(format!("RUST_LOG: '{said}' says nothing: {error}"))
+            .hint("such as RUST_LOG=info, or RUST_LOG=warn,impasto_engine=debug")
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let begun = match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    begun.map_err(|error| Error::internal(format!("no log: {error}")))
+}
+
+/// What is kept in the file, drawn when there is none.
+fn secret(file: &Path) -> Result<[u8; SECRET_BYTES]> {
+    match std::fs::read(file) {
+        Ok(kept) => kept.try_into().map_err(|_| {
+            Error::invalid(format!("'{}' does not hold {SECRET_BYTES} bytes", file.display()))
+                .hint("delete it; addresses of files that were given out stop working")
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut drawn = [0; SECRET_BYTES];
+            getrandom::fill(&mut drawn)
+                .map_err(|error| Error::internal(format!("no random numbers: {error}")))?;
+            write_private(file, &drawn).map_err(|error| {
+                Error::unavailable(format!("'{}' cannot be written: {error}", file.display()))
+            })?;
+            Ok(drawn)
+        }
+        Err(error) => Err(unreadable(file, &error)),
+    }
+}
+
+/// Writes a new file that nobody else may read.
+fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_is_drawn_once_and_one_of_another_length_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(SECRET_FILE);
+        let drawn = secret(&file).unwrap();
+        assert_eq!(secret(&file).unwrap(), drawn);
+        assert_ne!(drawn, [0; SECRET_BYTES]);
+        std::fs::write(&file, "short").unwrap();
+        assert!(secret(&file).unwrap_err().to_string().contains("32 bytes"));
+    }
+}

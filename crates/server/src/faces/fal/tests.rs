@@ -1,0 +1,1 @@
+//! Calls as a client of the dialect makes them.

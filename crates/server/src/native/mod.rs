@@ -1,0 +1,90 @@
+//! The native API: a handler for each route of [`impasto_api::ROUTES`].
+//!
+//! Invariants
+//! - Method, path and who may are the table's; a handler is found by the id of its route.
+//! - A caller is known and allowed before a handler runs: [`guard`] sees to it, not the handler.
+
+mod assets;
+mod extract;
+mod runs;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use impasto_api::{Access, Method, ROUTES, Route};
+
+use crate::app::App;
+use crate::caller::{Caller, Scope};
+use crate::problem::Problem;
+
+pub(crate) use show::{Viewer, error as error_view, run_view};
+
+/// Every route of the table.
+pub(crate) fn routes(app: &App) -> Router<App> {
+    ROUTES.iter().fold(Router::new(), |router, route| match handler(route) {
+        Some(handler) => router.route(route.path, guarded(app, route.access, handler)),
+        None => router,
+    })
+}
+
+/// What answers a route.
+fn handler(route: &Route) -> Option<MethodRouter<App>> {
+    let method = match route.method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    Some(match route.id {
+        "createRun" => on(method, runs::create),
+        "listRuns" => on(method, runs::list),
+        "getRun" => on(method, runs::get),
+        "getRunReport" => on(method, runs::report),
+        "streamRun" => on(method, runs::stream),
+        "cancelRun" => on(method, runs::cancel),
+        "signalRun" => on(method, runs::signal),
+        "getAssetContent" => on(method, assets::content),
+        "getFile" => on(method, assets::file),
+        _ => return None,
+    })
+}
+
+fn guarded(app: &App, access: Access, handler: MethodRouter<App>) -> MethodRouter<App> {
+    match access {
+        Access::Open | Access::Signed => handler,
+        _ => handler.route_layer(from_fn_with_state((app.clone(), access), guard)),
+    }
+}
+
+/// Lets a request pass whose caller may.
+async fn guard(
+    State((app, access)): State<(App, Access)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let caller = match Caller::from_request_parts(&mut parts, &app).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Err(problem) = may(&caller, access) {
+        return problem.into_response();
+    }
+    parts.extensions.insert(caller);
+    next.run(Request::from_parts(parts, body)).await
+}
+
+fn may(caller: &Caller, access: Access) -> Result<(), Problem> {
+    match access {
+        Access::Open | Access::Signed => Ok(()),
+        Access::Read => caller.may(Scope::Read),
+        Access::Run => caller.may(Scope::Run),
+        Access::Write => caller.may(Scope::Write),
+        Access::Admin => caller.may_run_the_server(),
+    }
+}

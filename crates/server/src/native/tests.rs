@@ -1,0 +1,1 @@
+//! The native API, asked as a client asks it.
