@@ -306,9 +306,8 @@ impl Assumed {
         {
             return *count;
         }
-        let pixels = frame.map_or(ANY_FRAME, |(width, height)| {
-            [f64::from(width) * f64::from(height); 3]
-        });
+        let pixels =
+            frame.map_or(ANY_FRAME, |(width, height)| [f64::from(width) * f64::from(height); 3]);
         let fps = number(input, "fps").filter(|_| self.fps.is_none());
         let fps = fps.or(self.fps).unwrap_or(USUAL_FPS);
         let frames = number(input, "num_frames").map(millionths).map(Count::exactly);

@@ -18,6 +18,7 @@
 mod body;
 mod catalog;
 mod count;
+mod example;
 mod faults;
 mod index;
 mod load;
@@ -27,6 +28,7 @@ mod output;
 mod pointer;
 mod provider;
 mod read;
+pub mod schema;
 mod size;
 mod tariff;
 #[cfg(test)]

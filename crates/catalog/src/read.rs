@@ -188,7 +188,12 @@ impl<'a> Node<'a> {
 
     pub(crate) fn table(&self) -> Option<Table<'a>> {
         let entries = self.wants("a table", self.value.as_table())?;
-        Some(Table { entries, span: self.span, asked: Vec::with_capacity(KEYS_ASKED), problems: self.problems })
+        Some(Table {
+            entries,
+            span: self.span,
+            asked: Vec::with_capacity(KEYS_ASKED),
+            problems: self.problems,
+        })
     }
 
     /// The entries of a table whose keys are names of the writer's choice.

@@ -37,6 +37,8 @@ pub struct Size {
     pub(crate) multiple: u32,
     /// The pixels of a picture of which only the ratio is known.
     pub(crate) pixels: f64,
+    /// The measures that a task has where nothing is said: they count as nothing said.
+    pub(crate) unsaid: Option<(u32, u32)>,
 }
 
 impl Size {
@@ -45,7 +47,7 @@ impl Size {
 
     /// Why the sizes in `input` cannot be had here.
     pub(crate) fn problem(&self, input: &Values) -> Option<String> {
-        let exact = whole(input, "width").zip(whole(input, "height"))?;
+        let exact = self.exact(input)?;
         let (width, height) = exact;
         let named = self.names.contains_key(&format!("{width}x{height}"));
         if named || self.sizes.contains(&exact) {
@@ -71,7 +73,7 @@ impl Size {
     /// Says the size of `input` with `put`; nothing if the input says nothing of it.
     pub(crate) fn say(&self, input: &Values, put: &mut impl FnMut(&Place, Body)) {
         let ratio_text = input.get("aspect_ratio").and_then(Value::as_text);
-        let exact = whole(input, "width").zip(whole(input, "height"));
+        let exact = self.exact(input);
         if let (Some(to), None, Some(text)) = (&self.to, exact, ratio_text)
             && let Some(name) = self.names.get(text)
         {
@@ -88,6 +90,12 @@ impl Size {
         if let Some(to) = &self.to {
             put(to, self.written(width, height));
         }
+    }
+
+    /// Both measures, if both are said.
+    fn exact(&self, input: &Values) -> Option<(u32, u32)> {
+        let exact = whole(input, "width").zip(whole(input, "height"));
+        exact.filter(|exact| self.unsaid != Some(*exact))
     }
 
     fn written(&self, width: u32, height: u32) -> Body {
@@ -118,7 +126,9 @@ impl Size {
     /// Width and height by one measure or none, the ratio and the resolution.
     fn measures(&self, input: &Values, ratio_text: Option<&str>) -> Option<(u32, u32)> {
         let shape = ratio_text.and_then(ratio);
-        let (width, height) = (whole(input, "width"), whole(input, "height"));
+        let both = whole(input, "width").zip(whole(input, "height"));
+        let said = |name: &str| whole(input, name).filter(|_| both.is_none());
+        let (width, height) = (said("width"), said("height"));
         let shape_or_square = shape.unwrap_or(1.0);
         let (across, up) = match (width, height) {
             (Some(width), _) => (f64::from(width), f64::from(width) / shape_or_square),
@@ -177,12 +187,15 @@ pub(crate) fn ratio(text: &str) -> Option<f64> {
     Some(across / up).filter(|ratio| ratio.is_finite() && (0.01..=100.0).contains(ratio))
 }
 
-/// The short side that a resolution names: `720p`, `1K`, `4k`.
+/// The short side that a resolution names: `720p`; `4k` as videos have it (2,160 lines), `4K` as
+/// pictures have it (4,096 pixels).
 pub(crate) fn short_side(text: &str) -> Option<f64> {
-    let text = text.trim().to_ascii_lowercase();
-    let side = match text.strip_suffix('p') {
-        Some(lines) => lines.parse::<f64>().ok()?,
-        None => text.strip_suffix('k')?.parse::<f64>().ok()? * 1024.0,
+    let number = |text: &str| text.parse::<f64>().ok();
+    let side = match text.trim().split_at_checked(text.trim().len().checked_sub(1)?)? {
+        (lines, "p" | "P") => number(lines)?,
+        (thousands, "k") => number(thousands)? * 540.0,
+        (thousands, "K") => number(thousands)? * 1024.0,
+        _ => return None,
     };
     Some(side).filter(|side| (16.0..=SIDE_MAX).contains(side))
 }

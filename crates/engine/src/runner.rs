@@ -277,7 +277,8 @@ impl Runner {
         let Ok(task) = self.catalog.task(&call.task) else {
             let catalog_revision = self.catalog.revision.clone();
             let (ranked, excluded) = (Vec::new(), Vec::new());
-            let decision = Decision { task: call.task, ranked, excluded, catalog_revision };
+            let absent = Vec::new();
+            let decision = Decision { task: call.task, ranked, excluded, absent, catalog_revision };
             return Ok(Event::Decided { key, decision });
         };
         let request = RouteRequest { task, input: &call.input, policy: &call.policy };

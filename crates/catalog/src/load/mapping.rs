@@ -11,7 +11,7 @@ use crate::body::FileForm;
 use crate::mapping::{Mapping, OPTIONS, PASSTHROUGH, Place, Rule, Shape, Verb};
 use crate::model::Narrowing;
 use crate::pointer::Pointer;
-use crate::read::{Key, Node, Problems, Table};
+use crate::read::{Key, Node, Problems, Table, suggestion};
 use crate::size::Size;
 
 const SHAPES: [(&str, Shape); 3] =
@@ -186,7 +186,7 @@ fn read_input(
     if let Some(to) = node.as_text() {
         let rule =
             Rule { to: read_place(to, node).into_iter().collect(), file: usual, ..Rule::default() };
-        add(inputs, key, field, (Narrowing::default(), None), rule, node);
+        add(inputs, (task, problems), (key, node), (Narrowing::default(), None), rule);
         return;
     }
     let Some(mut table) = node.table() else { return };
@@ -200,18 +200,18 @@ fn read_input(
     table.finish("an input of an offer");
     let rule = Rule { to, verbs, file: file.unwrap_or(usual), unsaid };
     let ty = ty.map(|ty| (ty, description.unwrap_or_default()));
-    add(inputs, key, field, (narrowing, ty), rule, node);
+    add(inputs, (task, problems), (key, node), (narrowing, ty), rule);
 }
 
 /// Puts an input of the offer where it belongs: to those of the task, or to its own.
 fn add(
     inputs: &mut Inputs,
-    key: Key<'_>,
-    field: Option<&Field>,
+    (task, problems): (&Task, &Problems),
+    (key, node): (Key<'_>, Node<'_>),
     (narrowing, ty): (Narrowing, Option<(Type, String)>),
     mut rule: Rule,
-    node: Node<'_>,
 ) {
+    let field = task.input_field(key.name);
     match (field, ty) {
         (Some(_), Some(_)) => {
             let message = format!("`{}` is an input of the task, which says its type", key.name);
@@ -237,9 +237,11 @@ fn add(
             unit: None,
         }),
         (None, None) => {
-            let hint = "give it a type if it is a parameter that the task does not have";
+            let known: Vec<&str> = task.input.iter().map(|field| field.name.as_str()).collect();
+            let meant = suggestion(key.name, &known);
             let message = format!("the task has no input `{}`", key.name);
-            node.problem(message, Some(hint.to_owned()));
+            let hint = format!("{meant}; a parameter that the task does not have needs a `type`");
+            problems.add(Diagnostic::error(key.span, message).hint(hint));
         }
     }
     inputs.rules.insert(key.name.to_owned(), rule);
@@ -338,7 +340,7 @@ fn read_verbs(table: &mut Table<'_>, field: Option<&Field>, problems: &Problems)
 }
 
 /// Reads the verb `size`.
-pub(super) fn read_size(node: Node<'_>) -> Option<Size> {
+pub(super) fn read_size(task: &Task, node: Node<'_>) -> Option<Size> {
     let mut table = node.table()?;
     let place = |node: Option<Node<'_>>| node.and_then(|node| read_place(&node.text()?, node));
     let to = place(table.get("to"));
@@ -365,8 +367,14 @@ pub(super) fn read_size(node: Node<'_>) -> Option<Size> {
         separator,
         object,
         multiple: u32::try_from(multiple).unwrap_or(1).clamp(1, 1024),
+        unsaid: default_of(task, "width").zip(default_of(task, "height")),
         pixels: (megapixels * 1_048_576.0).clamp(4096.0, 1e8),
     })
+}
+
+fn default_of(task: &Task, name: &str) -> Option<u32> {
+    let default = task.input_field(name)?.default.as_ref()?;
+    u32::try_from(default.as_integer()?).ok()
 }
 
 /// Sizes such as `1024x1536`.

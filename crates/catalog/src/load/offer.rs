@@ -185,7 +185,7 @@ fn read_taken(task: &Task, provider: &Provider, keys: &Keys<'_>, problems: &Prob
     taken.map = Mapping {
         closed: true,
         rules: read.rules,
-        size: keys.size.and_then(read_size).map(Box::new),
+        size: keys.size.and_then(|node| read_size(task, node)).map(Box::new),
         defaults: keys.defaults.map(read_said).unwrap_or_default(),
         consts: keys.consts.map(read_said).unwrap_or_default(),
     };
