@@ -16,6 +16,10 @@ struct Generated {
 const FILES: &[Generated] = &[
     Generated { path: "docs/reference/commands.md", words: &["reference", "commands"] },
     Generated { path: "docs/reference/tasks.md", words: &["reference", "tasks"] },
+    Generated { path: "docs/systems.md", words: &["reference", "systems"] },
+    Generated { path: "catalog/schema/task.json", words: &["reference", "task-schema"] },
+    Generated { path: "catalog/schema/provider.json", words: &["reference", "provider-schema"] },
+    Generated { path: "catalog/schema/model.json", words: &["reference", "model-schema"] },
 ];
 
 /// Writes the files, or with `--check` says which of them are not as they would be written.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use impasto_domain::{Diagnostic, Error, ModelId, OfferId, ProviderId, Result, Task, TaskId};
 
-use crate::model::{Model, Offer, Provider};
+use crate::index::Index;
+use crate::model::{Model, Offer};
+use crate::provider::Provider;
 use crate::read::suggestion;
 
 /// The files of the catalogue that are part of the program.
@@ -64,6 +66,8 @@ pub struct Catalog {
     pub offers: BTreeMap<OfferId, Offer>,
     /// The offers of each task, by id.
     pub(crate) by_task: BTreeMap<TaskId, Vec<OfferId>>,
+    /// What people call things.
+    pub(crate) index: Index,
 }
 
 impl Catalog {

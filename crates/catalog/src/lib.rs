@@ -15,22 +15,43 @@
 //! # Ok::<(), impasto_domain::Error>(())
 //! ```
 
+mod body;
 mod catalog;
 mod count;
+mod example;
+mod faults;
+mod index;
 mod load;
 mod mapping;
 mod model;
+mod output;
+mod pointer;
+mod provider;
 mod read;
+pub mod schema;
+mod size;
 mod tariff;
 #[cfg(test)]
 mod tests;
+mod wire;
 
+pub use body::{Body, FileForm, FilePart};
 pub use catalog::{Catalog, Finding, Layer};
-pub use count::Unit;
-pub use mapping::Mapping;
+pub use count::{Measured, Unit};
+pub use faults::{ErrorRow, ErrorTable, RetryAfter, Seen};
+pub use index::Named;
+pub use load::capability::CAPABILITIES;
+pub use mapping::{Mapping, OPTIONS, PASSTHROUGH, Place, Request, Rule, Shape, Verb};
 pub use model::{
-    Concurrency, Lifecycle, LifecycleStatus, Model, Narrowing, Need, Offer, PromptStyle, Provider,
-    Quality,
+    Commercial, Lifecycle, LifecycleStatus, Model, Narrowing, Need, Offer, PromptStyle, Quality,
 };
+pub use output::{FileIn, FileSource, FoundFile, OutputRule, Outputs, Read};
+pub use pointer::Pointer;
+pub use provider::{Auth, AuthScheme, Base, Concurrency, Provider, Rate};
 pub use read::similar;
-pub use tariff::{Price, TimeEstimate};
+pub use size::Size;
+pub use tariff::{BilledOn, Confidence, Price, TimeEstimate};
+pub use wire::{
+    Absent, Answer, Call, Charge, Encoding, JobState, Method, Progress, Put, StateTable, Template,
+    Upload, Wire,
+};

@@ -4,17 +4,24 @@
 //! First the layers are laid over each other by id, then what is left is read: tasks and providers
 //! before the models that name them.
 
+pub(crate) mod capability;
 mod field;
+mod mapping;
 mod model;
 mod offer;
+mod output;
+mod provider;
 mod rates;
 
 use std::collections::BTreeMap;
 
-use impasto_domain::{Diagnostic, Digest, Field, ModelId, ProviderId, Severity, Task, TaskId};
+use impasto_domain::{Diagnostic, Digest, Field, Severity, Task};
 use toml::de::DeTable;
 
 use crate::catalog::{Catalog, Finding, Layer};
+use crate::index::Index;
+use crate::model::{Model, Offer};
+use crate::provider::Provider;
 use crate::read::{Key, Problems, Table, suggestion};
 
 /// What a file describes.
@@ -69,39 +76,115 @@ impl Source<'_> {
 
 type Sources<'a> = BTreeMap<(Kind, &'a str), Source<'a>>;
 
+/// What a file describes, once it is read.
+enum Entry {
+    Task(Task),
+    Provider(Provider),
+    Model(Box<Model>, Vec<Offer>),
+}
+
+/// A file that is read, and what is to be said about it.
+type Read = (Entry, Vec<Diagnostic>);
+
+/// So many threads read the models. They are independent of each other, and their order does not
+/// depend on who is done first.
+const READERS: usize = 4;
+
 /// See [`Catalog::load`].
 pub(crate) fn load(layers: &[Layer]) -> Result<(Catalog, Vec<Finding>), Vec<Finding>> {
     let mut findings = Vec::new();
     let sources = overlay(layers, &mut findings);
     let mut catalog = Catalog { revision: revision(&sources), ..Catalog::default() };
-    for ((kind, id), source) in &sources {
-        let problems = Problems::default();
-        let (parsed, errors) = DeTable::parse_recoverable(source.text);
-        if errors.is_empty() {
-            let mut table = Table::root(parsed.get_ref(), &problems);
-            check_id(&mut table, *kind, id);
-            read_entry(&mut catalog, table, *kind, id);
-        } else {
-            // What is left of it is read in silence, so that those who name it are not blamed.
-            let silence = Problems::default();
-            read_entry(&mut catalog, Table::root(parsed.get_ref(), &silence), *kind, id);
-            for error in errors {
-                let span = error.span().unwrap_or_default();
-                problems.add(Diagnostic::error(span, error.message().replace('\n', "; ")));
-            }
-        }
-        let diagnostics = problems.into_sorted();
-        findings.extend(diagnostics.into_iter().map(|diagnostic| source.finding(diagnostic)));
+    let (models, others): (Vec<_>, Vec<_>) =
+        sources.iter().partition(|((kind, _), _)| *kind == Kind::Model);
+    for ((kind, id), source) in others {
+        let read = read_entry(&catalog, source, *kind, id);
+        keep(&mut catalog, source, read, &mut findings);
+    }
+    let read = read_models(&catalog, &models);
+    for ((_, source), read) in models.into_iter().zip(read) {
+        keep(&mut catalog, source, read, &mut findings);
     }
     for offer in catalog.offers.values() {
         catalog.by_task.entry(offer.task.clone()).or_default().push(offer.id.clone());
     }
+    catalog.index = Index::of(&catalog);
     check_whole(&catalog, &sources, &mut findings);
     if findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error) {
         findings.retain(|finding| finding.diagnostic.severity == Severity::Error);
         return Err(findings);
     }
     Ok((catalog, findings))
+}
+
+/// Reads models side by side, in the order in which they are given.
+fn read_models(catalog: &Catalog, models: &[(&(Kind, &str), &Source<'_>)]) -> Vec<Read> {
+    let read = |part: &[(&(Kind, &str), &Source<'_>)]| -> Vec<Read> {
+        part.iter().map(|((kind, id), source)| read_entry(catalog, source, *kind, id)).collect()
+    };
+    if models.len() < READERS * READERS {
+        return read(models);
+    }
+    std::thread::scope(|scope| {
+        let parts = models.chunks(models.len().div_ceil(READERS));
+        let readers: Vec<_> = parts.map(|part| (part, scope.spawn(move || read(part)))).collect();
+        // A reader never panics; if one did, its part would be read here.
+        readers
+            .into_iter()
+            .flat_map(|(part, reader)| reader.join().unwrap_or_else(|_| read(part)))
+            .collect()
+    })
+}
+
+/// Reads one file. What could be read counts even with problems, so that its users are not blamed too.
+fn read_entry(catalog: &Catalog, source: &Source<'_>, kind: Kind, id: &str) -> Read {
+    let problems = Problems::default();
+    let (parsed, errors) = DeTable::parse_recoverable(source.text);
+    if errors.is_empty() {
+        let mut table = Table::root(parsed.get_ref(), &problems);
+        check_id(&mut table, kind, id);
+        return (read_table(catalog, table, kind, id), problems.into_sorted());
+    }
+    // What is left of it is read in silence, so that those who name it are not blamed.
+    let silence = Problems::default();
+    let entry = read_table(catalog, Table::root(parsed.get_ref(), &silence), kind, id);
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        problems.add(Diagnostic::error(span, error.message().replace('\n', "; ")));
+    }
+    (entry, problems.into_sorted())
+}
+
+fn read_table(catalog: &Catalog, table: Table<'_>, kind: Kind, id: &str) -> Entry {
+    match kind {
+        Kind::Task => Entry::Task(field::read_task(table, id)),
+        Kind::Provider => Entry::Provider(provider::read_provider(table, id)),
+        Kind::Model => {
+            let (model, offers) = model::read_model(table, id, catalog);
+            Entry::Model(Box::new(model), offers)
+        }
+    }
+}
+
+fn keep(
+    catalog: &mut Catalog,
+    source: &Source<'_>,
+    (entry, diagnostics): Read,
+    findings: &mut Vec<Finding>,
+) {
+    findings.extend(diagnostics.into_iter().map(|diagnostic| source.finding(diagnostic)));
+    match entry {
+        Entry::Task(task) => {
+            catalog.tasks.insert(task.id.clone(), task);
+        }
+        Entry::Provider(provider) => {
+            catalog.providers.insert(provider.id.clone(), provider);
+        }
+        Entry::Model(model, offers) => {
+            catalog.models.insert(model.id.clone(), *model);
+            catalog.offers.extend(offers.into_iter().map(|offer| (offer.id.clone(), offer)));
+        }
+    }
 }
 
 /// Lays the layers over each other. Within one layer an id may be used once.
@@ -156,25 +239,6 @@ fn check_id(table: &mut Table<'_>, kind: Kind, stem: &str) {
         let hint = format!("name the file {id}.toml, or write id = \"{stem}\"");
         let message = format!("the file is called {stem}.toml, but the id is `{id}`");
         node.problem(message, Some(hint));
-    }
-}
-
-fn read_entry(catalog: &mut Catalog, table: Table<'_>, kind: Kind, id: &str) {
-    match kind {
-        Kind::Task => {
-            // What could be read goes in even with problems, so that its users are not blamed too.
-            let task = field::read_task(table, id);
-            catalog.tasks.insert(TaskId::new(id), task);
-        }
-        Kind::Provider => {
-            let provider = model::read_provider(table, id);
-            catalog.providers.insert(ProviderId::new(id), provider);
-        }
-        Kind::Model => {
-            let (model, offers) = model::read_model(table, id, catalog);
-            catalog.models.insert(ModelId::new(id), model);
-            catalog.offers.extend(offers.into_iter().map(|offer| (offer.id.clone(), offer)));
-        }
     }
 }
 

@@ -2,48 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use impasto_domain::{Field, ModelId, OfferId, ProviderId, Task, TaskId, Tier, Values};
+use impasto_domain::{Field, ModelId, OfferId, ProviderId, Task, TaskId, Tier, Value, Values};
 use serde::Serialize;
 
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, OPTIONS, Request};
+use crate::output::Outputs;
+use crate::read::suggestion;
 use crate::tariff::{Price, TimeEstimate};
-
-/// How many calls a provider does at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Concurrency {
-    /// As many as this machine has processor cores.
-    Cores,
-    /// So many.
-    Limit(u32),
-}
-
-impl Concurrency {
-    /// The number of calls, on a machine with `cores` processor cores. Never zero.
-    pub fn slots(self, cores: u32) -> u32 {
-        match self {
-            Self::Cores => cores.max(1),
-            Self::Limit(limit) => limit.max(1),
-        }
-    }
-}
-
-/// A place that serves models, reached with one account.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Provider {
-    /// Its id.
-    pub id: ProviderId,
-    /// Its name for people.
-    pub title: String,
-    /// What it is, in a sentence or two.
-    pub description: String,
-    /// The wire protocol by which it is spoken to; names the driver.
-    pub dialect: String,
-    /// How many calls it does at the same time.
-    pub concurrency: Concurrency,
-    /// Programs that must be on this machine to use it.
-    pub needs: Vec<Need>,
-}
 
 /// A program that must be on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +40,12 @@ pub struct Quality {
     pub source: String,
     /// When, as a date such as `2026-07-10`.
     pub date: String,
+    /// Its place on that board, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u32>,
+    /// How many votes it rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub votes: Option<u64>,
 }
 
 /// Whether a model is still served.
@@ -84,10 +55,47 @@ pub enum LifecycleStatus {
     /// It is.
     #[default]
     Active,
+    /// It is, but may change or go without notice.
+    Preview,
     /// It is, but will not be for ever.
     Deprecated,
     /// It is no more.
     Retired,
+    /// It never was: nobody offers it to programs.
+    NoApi,
+}
+
+impl LifecycleStatus {
+    /// The word it has in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Preview => "preview",
+            Self::Deprecated => "deprecated",
+            Self::Retired => "retired",
+            Self::NoApi => "no_api",
+        }
+    }
+
+    /// Whether it can be called.
+    pub fn is_served(self) -> bool {
+        !matches!(self, Self::Retired | Self::NoApi)
+    }
+}
+
+/// Whether what comes out may be used to earn money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Commercial {
+    /// Nobody has said, or nobody has looked.
+    #[default]
+    Unknown,
+    /// It may.
+    Allowed,
+    /// It may, under conditions; the terms say which.
+    Conditions,
+    /// It may not.
+    Forbidden,
 }
 
 /// Where a model is in its life.
@@ -99,6 +107,10 @@ pub struct Lifecycle {
     pub ends: Option<String>,
     /// The model to use instead.
     pub replacement: Option<ModelId>,
+    /// The day on which this was last seen to be so.
+    pub as_of: Option<String>,
+    /// How this is known.
+    pub source: Option<String>,
 }
 
 /// Something that performs one or more tasks.
@@ -114,8 +126,14 @@ pub struct Model {
     pub version: String,
     /// Its licence, as an SPDX expression where there is one.
     pub licence: String,
+    /// Whether what comes out may be used to earn money.
+    pub commercial: Commercial,
+    /// The conditions of use in words; empty if nothing is known beyond the licence.
+    pub terms: String,
     /// What is known of the data it was trained on.
     pub training_data: String,
+    /// Other names for it.
+    pub aliases: Vec<String>,
     /// What it does, in a sentence or two.
     pub description: String,
     /// What one must know before using it; empty if nothing.
@@ -124,6 +142,9 @@ pub struct Model {
     pub tier: Tier,
     /// How it likes to be spoken to.
     pub prompt_style: PromptStyle,
+    /// What it can do beyond its tasks, at one provider or another, by the words of
+    /// [`crate::CAPABILITIES`].
+    pub capabilities: Vec<String>,
     /// The tasks that it performs, at one provider or another.
     pub tasks: Vec<TaskId>,
     /// Public measurements.
@@ -145,12 +166,22 @@ pub struct Narrowing {
     pub max_chars: Option<usize>,
     /// The only texts that will do; empty means any that the task allows.
     pub values: Vec<String>,
+    /// Whether a call must say it, though the task leaves it open.
+    #[serde(skip_serializing_if = "is_false")]
+    pub required: bool,
+    /// What the endpoint takes where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+}
+
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// One model at one provider for one task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Offer {
-    /// Its id: `model@provider/task`.
+    /// Its id: `model@provider/task`, with `:variant` where there is more than one.
     pub id: OfferId,
     /// The model.
     pub model: ModelId,
@@ -158,8 +189,14 @@ pub struct Offer {
     pub provider: ProviderId,
     /// The task.
     pub task: TaskId,
+    /// What tells it from other offers of the model for the same task at the same provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// What the provider's dialect calls it: an operation's name, a path, a model name.
     pub endpoint: String,
+    /// Which of the provider's wires it goes over, if the provider has more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<String>,
     /// Its version. A result is kept under it: another version, and the work is done anew.
     pub version: String,
     /// What a call costs.
@@ -168,14 +205,31 @@ pub struct Offer {
     pub time: TimeEstimate,
     /// Programs that must be on this machine.
     pub needs: Vec<Need>,
+    /// Whether this offer is still served; the model may be served elsewhere.
+    pub lifecycle: Lifecycle,
+    /// Where its inputs and outputs were read; empty if nobody says.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Whether they were read at their source, and not told by somebody else.
+    pub verified: bool,
+    /// What it can do, by the words of [`crate::CAPABILITIES`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
     /// Inputs of which it takes less than the task allows.
     pub params: BTreeMap<String, Narrowing>,
+    /// Parameters that it has beside the inputs of the task; they are given in `options`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<Field>,
     /// Inputs that it does not take: a call that sets one is not for this offer.
     pub unsupported: Vec<String>,
     /// Inputs that it takes without effect.
     pub ignored: Vec<String>,
     /// How the input becomes what the endpoint takes.
+    #[serde(skip_serializing_if = "Mapping::is_identity")]
     pub map: Mapping,
+    /// How the answer becomes the output; none where the endpoint answers with outputs of the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Outputs>,
 }
 
 impl Offer {
@@ -187,18 +241,58 @@ impl Offer {
         }
         for (name, narrowing) in &self.params {
             let given = input.get(name).filter(|value| !value.is_null());
+            let said = given.filter(|value| !self.is_unsaid(name, value));
+            if narrowing.required && said.is_none() {
+                problems.push(format!("it needs `{name}`"));
+            }
             let narrowed = task.input_field(name).map(|field| narrowing.narrow(field));
-            if let (Some(value), Some(field)) = (given, narrowed) {
+            if let (Some(value), Some(field)) = (said, narrowed) {
                 problems.extend(field.problem(value).map(|problem| format!("here {problem}")));
             }
         }
+        problems.extend(self.map.size.as_ref().and_then(|size| size.problem(input)));
+        let none = Values::new();
+        let options = input.get(OPTIONS).and_then(Value::as_map).unwrap_or(&none);
+        problems.extend(self.option_problems(options));
         problems
+    }
+
+    /// What is wrong with parameters that are given by the offer's own names.
+    fn option_problems(&self, options: &Values) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, value) in options {
+            match self.own.iter().find(|field| field.name == *name) {
+                Some(field) => {
+                    problems.extend(field.problem(value).map(|problem| format!("here {problem}")));
+                }
+                None => {
+                    let known: Vec<&str> =
+                        self.own.iter().map(|field| field.name.as_str()).collect();
+                    let hint = suggestion(name, &known);
+                    problems.push(format!("it has no parameter `{name}`; {hint}"));
+                }
+            }
+        }
+        let required = self.own.iter().filter(|field| field.required);
+        for field in required.filter(|field| !options.contains_key(&field.name)) {
+            problems.push(format!("it needs the parameter `{}`", field.name));
+        }
+        problems
+    }
+
+    fn is_unsaid(&self, name: &str, value: &Value) -> bool {
+        self.map.rules.get(name).is_some_and(|rule| rule.unsaid.as_ref() == Some(value))
     }
 
     /// The inputs given in `input` that have no effect here.
     pub fn without_effect<'a>(&'a self, task: &Task, input: &Values) -> Vec<&'a str> {
         let names = self.ignored.iter().map(String::as_str);
         names.filter(|name| is_set(task, input, name)).collect()
+    }
+
+    /// What goes to the endpoint for `input`.
+    pub fn request(&self, input: &Values) -> Request {
+        self.map.request(input)
     }
 }
 

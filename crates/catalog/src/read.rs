@@ -8,7 +8,14 @@ use std::cell::RefCell;
 use std::str::FromStr;
 
 use impasto_domain::{Diagnostic, Span, Value, Values};
-use toml::de::{DeTable, DeValue};
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+/// Tables with no more keys than this are walked through.
+const FEW_KEYS: usize = 8;
+/// About how many keys a table can have: room for those that are asked for.
+const KEYS_ASKED: usize = 32;
 
 /// What is wrong with one file, in the order in which it was found.
 #[derive(Default)]
@@ -47,6 +54,19 @@ impl<'a> Node<'a> {
         let mut diagnostic = Diagnostic::error(self.span, message);
         diagnostic.hint = hint;
         self.problems.add(diagnostic);
+    }
+
+    /// Something that says of itself how it is read. What is wrong is reported where it is.
+    pub(crate) fn told<T: DeserializeOwned>(&self) -> Option<T> {
+        let spanned = Spanned::new(self.span.start..self.span.end, self.value.clone());
+        match T::deserialize(ValueDeserializer::from(spanned)) {
+            Ok(told) => Some(told),
+            Err(error) => {
+                let span = error.span().map_or(self.span, Span::from);
+                self.problems.add(Diagnostic::error(span, error.message().replace('\n', "; ")));
+                None
+            }
+        }
     }
 
     fn wants<T>(&self, wanted: &str, found: Option<T>) -> Option<T> {
@@ -168,7 +188,12 @@ impl<'a> Node<'a> {
 
     pub(crate) fn table(&self) -> Option<Table<'a>> {
         let entries = self.wants("a table", self.value.as_table())?;
-        Some(Table { entries, span: self.span, asked: Vec::new(), problems: self.problems })
+        Some(Table {
+            entries,
+            span: self.span,
+            asked: Vec::with_capacity(KEYS_ASKED),
+            problems: self.problems,
+        })
     }
 
     /// The entries of a table whose keys are names of the writer's choice.
@@ -219,7 +244,13 @@ impl<'a> Table<'a> {
     /// The value of a key that may be absent.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.asked.push(key);
-        self.entries().find(|(name, _)| name.name == key).map(|(_, node)| node)
+        // Most tables have a few keys: a walk is quicker than a hash.
+        let value = if self.entries.len() <= FEW_KEYS {
+            self.entries.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)?
+        } else {
+            self.entries.get(key)?
+        };
+        Some(Node { value: value.get_ref(), span: value.span().into(), problems: self.problems })
     }
 
     /// The value of a key that must be there.

@@ -5,7 +5,11 @@ mod embedded;
 mod guide;
 mod layers;
 mod mapping;
+mod outputs;
 mod prices;
+mod tariffs;
+mod verbs;
+mod walk;
 
 use crate::{Catalog, Finding, Layer};
 

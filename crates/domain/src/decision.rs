@@ -103,6 +103,17 @@ pub struct Exclusion {
     pub reason: String,
 }
 
+/// Offers of one provider that cannot be used at all, whatever the call: without a key, say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Absence {
+    /// The provider.
+    pub provider: ProviderId,
+    /// How many offers of the task it has.
+    pub offers: u32,
+    /// Why none of them can be used, and what to do about it.
+    pub reason: String,
+}
+
 /// The ranked offers for one call, with the reason for each place and each exclusion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -112,6 +123,9 @@ pub struct Decision {
     pub ranked: Vec<Candidate>,
     /// Offers that will not do.
     pub excluded: Vec<Exclusion>,
+    /// Providers of which no offer can be used here, in the order of their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absence>,
     /// The revision of the catalogue that was read.
     pub catalog_revision: String,
 }

@@ -24,7 +24,7 @@ mod task;
 mod value;
 
 pub use asset::{AssetRef, Digest, Digester, MediaFacts, MediaKind, TIMELINE_MEDIA_TYPE};
-pub use decision::{Candidate, Decision, Exclusion, InDoubt, Policy, Tier};
+pub use decision::{Absence, Candidate, Decision, Exclusion, InDoubt, Policy, Tier};
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use error::{Error, ErrorKind, Result, Side};
 pub use id::{InstanceKey, ModelId, OfferId, ProviderId, RunId, TaskId, TenantId};

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use impasto_catalog::Provider;
 use impasto_domain::{Error, InstanceKey, Money, OfferId, RunId, TaskId, Values, Workbench};
 use impasto_store::BoxFuture;
 
@@ -131,6 +132,13 @@ pub trait Driver: Send + Sync {
 
     /// Asks the provider to stop a job. The job still ends by [`Driver::poll`].
     fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Why a provider cannot be used now, and what to do about it; nothing if it can. What must be
+    /// set before it can be used is looked for in the environment.
+    fn unusable(&self, provider: &Provider) -> Option<String> {
+        let variable = |name: &str| std::env::var(name).ok();
+        provider.missing(variable).map(|set| format!("set {set} to use {}", provider.title))
+    }
 
     /// Looks for an attempt by its idempotency key.
     fn find(&self, idempotency_key: String) -> BoxFuture<'_, Result<Found, Error>> {

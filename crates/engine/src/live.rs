@@ -83,7 +83,7 @@ impl Inner {
         Self {
             options: Arc::new(options),
             places: Places::new(limits(&catalog, cores)),
-            watch: HealthWatch::new(fixed_health(&catalog, cores)),
+            watch: HealthWatch::new(fixed_health(&catalog, &parts.drivers, cores)),
             counter: Counter::default(),
             cores,
             catalog: RwLock::new(catalog),
@@ -103,7 +103,7 @@ impl Inner {
     /// Another catalogue from now on; runs under way keep theirs.
     pub(crate) fn reload(&self, catalog: Arc<Catalog>) {
         self.places.set_limits(limits(&catalog, self.cores));
-        self.watch.set_fixed(fixed_health(&catalog, self.cores));
+        self.watch.set_fixed(fixed_health(&catalog, &self.parts.drivers, self.cores));
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
         lock(&self.plans).single.clear();
     }
@@ -267,9 +267,20 @@ fn limits(catalog: &Catalog, cores: u32) -> Vec<(ProviderId, u32)> {
     providers.map(|provider| (provider.id.clone(), provider.concurrency.slots(cores))).collect()
 }
 
-fn fixed_health(catalog: &Catalog, cores: u32) -> Health {
+/// Drivers by the dialect that they speak.
+type Drivers = BTreeMap<String, Arc<dyn Driver>>;
+
+fn fixed_health(catalog: &Catalog, drivers: &Drivers, cores: u32) -> Health {
     let providers = BTreeMap::new();
-    Health { missing_programs: missing_programs(catalog), cores, providers }
+    let unusable = catalog.providers.values().filter_map(|provider| {
+        let reason = match drivers.get(&provider.dialect) {
+            Some(driver) => driver.unusable(provider)?,
+            None => format!("there is no driver for its dialect `{}` yet", provider.dialect),
+        };
+        Some((provider.id.clone(), reason))
+    });
+    let unusable = unusable.collect();
+    Health { missing_programs: missing_programs(catalog), unusable, cores, providers }
 }
 
 /// Programs that some offer needs and that are not on the search path.

@@ -176,6 +176,7 @@ mod tests {
             task: TaskId::new("t"),
             ranked: offer.map(candidate).into_iter().collect(),
             excluded: Vec::new(),
+            absent: Vec::new(),
             catalog_revision: String::new(),
         }
     }

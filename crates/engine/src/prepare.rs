@@ -31,7 +31,9 @@ impl Prepare {
                 tokio::task::spawn_blocking(move || rendered_all(input, &render, &*bench));
             input = working.await.map_err(|_| Error::internal("the renderer panicked"))??;
         }
-        call.input = offer.map.apply(input);
+        // Whoever speaks to a provider elsewhere makes the request from the input of the task.
+        let local = self.catalog.provider(&offer.provider)?.is_local();
+        call.input = if local { offer.map.apply(input) } else { input };
         Ok(call)
     }
 }

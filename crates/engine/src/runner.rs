@@ -277,11 +277,16 @@ impl Runner {
         let Ok(task) = self.catalog.task(&call.task) else {
             let catalog_revision = self.catalog.revision.clone();
             let (ranked, excluded) = (Vec::new(), Vec::new());
-            let decision = Decision { task: call.task, ranked, excluded, catalog_revision };
+            let absent = Vec::new();
+            let decision = Decision { task: call.task, ranked, excluded, absent, catalog_revision };
             return Ok(Event::Decided { key, decision });
         };
         let request = RouteRequest { task, input: &call.input, policy: &call.policy };
-        let decision = decide(&request, &self.catalog, &self.inner.health());
+        let mut decision = decide(&request, &self.catalog, &self.inner.health());
+        if !decision.ranked.is_empty() {
+            // What this machine has no key for says nothing about the choice, and every run would keep it.
+            decision.absent.clear();
+        }
         let first = decision.first().filter(|_| call.cache && !self.standing.no_cache);
         if let Some(first) = first {
             let input = with_seed(task, call.input, self.state.seed(), &key);

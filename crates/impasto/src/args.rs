@@ -103,15 +103,16 @@ Examples:
         args_conflicts_with_subcommands = true,
         after_help = "\
 Examples:
-  impasto models --task text-to-image
+  impasto models --task text-to-image --sort price
+  impasto models --task image-to-video --can last_frame
+  impasto models kling
   impasto models show sketch-scene"
     )]
     Models {
         #[command(subcommand)]
         command: Option<ModelsCommand>,
-        /// Only models that do this task
-        #[arg(long, value_name = "TASK")]
-        task: Option<String>,
+        #[command(flatten)]
+        filter: ModelFilter,
     },
     /// List tasks, or show what one takes and gives
     Tasks {
@@ -167,6 +168,42 @@ Example:
     },
 }
 
+/// Which models are listed, and in which order.
+#[derive(Args, Debug)]
+pub(crate) struct ModelFilter {
+    /// Words that the name, company, licence, tasks or description must have
+    pub(crate) words: Vec<String>,
+    /// Only models that do this task
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
+    /// Only models that this provider offers
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) provider: Option<String>,
+    /// Only models of this company
+    #[arg(long, value_name = "NAME")]
+    pub(crate) company: Option<String>,
+    /// Only models that can do this, such as seed, lora or last_frame (may be repeated)
+    #[arg(long, value_name = "CAPABILITY")]
+    pub(crate) can: Vec<String>,
+    /// The order
+    #[arg(long, value_enum, default_value_t = ModelOrder::Name)]
+    pub(crate) sort: ModelOrder,
+    /// Also models that are retired or have no API
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// The order of listed models.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ModelOrder {
+    /// By id
+    Name,
+    /// The cheapest usual call first
+    Price,
+    /// The best public figure first
+    Quality,
+}
+
 /// A page that the program writes about itself.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Page {
@@ -174,6 +211,14 @@ pub(crate) enum Page {
     Commands,
     /// Every task with its inputs and outputs.
     Tasks,
+    /// Every model and provider of the catalogue.
+    Systems,
+    /// The JSON schema of a task's file.
+    TaskSchema,
+    /// The JSON schema of a provider's file.
+    ProviderSchema,
+    /// The JSON schema of a model's file.
+    ModelSchema,
 }
 
 #[derive(Args, Debug)]
@@ -347,7 +392,7 @@ pub(crate) struct NewKeyCommand {
 pub(crate) enum ModelsCommand {
     /// Show one model: what it does, where it is offered, prices, licence
     Show {
-        /// The model's id
+        /// The model's id, another name of it, or what a provider calls it
         id: String,
     },
 }

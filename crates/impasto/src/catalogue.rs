@@ -1,11 +1,10 @@
-//! `models` and `tasks`: what the catalogue holds, for people and for machines. Also where its
-//! layers are read from.
+//! `tasks`: what the catalogue knows to be done, for people and for machines. Also where its layers
+//! are read from.
 
 use std::path::{Path, PathBuf};
 
-use impasto_catalog::{Catalog, Finding, Layer, Model, Offer};
-use impasto_domain::{Error, Field, ModelId, Result, Task, TaskId};
-use serde_json::json;
+use impasto_catalog::{Catalog, Finding, Layer};
+use impasto_domain::{Error, Field, Result, Task, TaskId};
 
 use crate::inputs::unreadable;
 use crate::screen::{Screen, Style};
@@ -73,82 +72,6 @@ fn read_file(path: &Path) -> Result<String> {
         return Err(Error::invalid(message));
     }
     std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
-}
-
-/// `impasto models`.
-pub(crate) fn list_models(catalog: &Catalog, task: Option<&str>, screen: Screen) -> Result<()> {
-    let wanted =
-        task.map(|task| catalog.task(&TaskId::new(task)).map(|task| &task.id)).transpose()?;
-    let models: Vec<&Model> = catalog
-        .models
-        .values()
-        .filter(|model| wanted.is_none_or(|task| model.tasks.contains(task)))
-        .collect();
-    if screen.json {
-        screen.json_block(&models);
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = models.iter().map(|model| model_row(catalog, model)).collect();
-    screen.table(&["model", "tier", "licence", "provider", "what", "note"], &rows);
-    Ok(())
-}
-
-fn model_row(catalog: &Catalog, model: &Model) -> Vec<String> {
-    let mut providers: Vec<&str> =
-        offers_of(catalog, model).map(|offer| offer.provider.as_str()).collect();
-    providers.dedup();
-    vec![
-        model.id.to_string(),
-        model.tier.to_string(),
-        model.licence.clone(),
-        providers.join(", "),
-        model.title.clone(),
-        model.note.clone(),
-    ]
-}
-
-fn offers_of<'a>(catalog: &'a Catalog, model: &'a Model) -> impl Iterator<Item = &'a Offer> {
-    model.offers.iter().filter_map(|id| catalog.offers.get(id))
-}
-
-/// `impasto models show ID`.
-pub(crate) fn show_model(catalog: &Catalog, id: &str, screen: Screen) -> Result<()> {
-    let model = catalog.model(&ModelId::new(id))?;
-    let offers: Vec<&Offer> = offers_of(catalog, model).collect();
-    if screen.json {
-        screen.json_block(&json!({ "model": model, "offers": offers }));
-        return Ok(());
-    }
-    screen.line(format!("{}  {}", screen.paint(model.id.as_str(), Style::Bold), model.title));
-    screen.line(&model.description);
-    if !model.note.is_empty() {
-        screen.line(screen.paint(&model.note, Style::Yellow));
-    }
-    let facts = [
-        ("company", model.company.clone()),
-        ("version", model.version.clone()),
-        ("licence", model.licence.clone()),
-        ("training data", model.training_data.clone()),
-        ("tier", model.tier.to_string()),
-    ];
-    for (name, fact) in facts {
-        screen.line(format!("  {name:<14} {fact}"));
-    }
-    screen.line("");
-    let rows: Vec<Vec<String>> = offers.iter().map(|offer| offer_row(offer)).collect();
-    screen.table(&["task", "provider", "endpoint", "price", "needs"], &rows);
-    Ok(())
-}
-
-fn offer_row(offer: &Offer) -> Vec<String> {
-    let needs: Vec<&str> = offer.needs.iter().map(|need| need.program.as_str()).collect();
-    vec![
-        offer.task.to_string(),
-        offer.provider.to_string(),
-        offer.endpoint.clone(),
-        offer.price.describe(),
-        needs.join(", "),
-    ]
 }
 
 /// `impasto tasks`.

@@ -23,6 +23,8 @@ use crate::screen::Screen;
 const TOOLS_DIALECT: &str = "tools";
 /// The dialect of the offline models that run in this process.
 const SKETCH_DIALECT: &str = "sketch";
+/// The dialects that this program speaks.
+pub(crate) const DIALECTS: &[&str] = &[TOOLS_DIALECT, SKETCH_DIALECT];
 /// The operation that turns a described video into a file.
 const RENDER: &str = "render-video";
 /// The hidden command under which this program decodes a foreign file.

@@ -10,6 +10,7 @@ mod fetch;
 mod inputs;
 mod keys;
 mod lint;
+mod models;
 mod progress;
 mod reference;
 mod runs;
@@ -17,6 +18,7 @@ mod screen;
 mod serve;
 mod settings;
 mod show;
+mod systems;
 
 use std::process::ExitCode;
 
@@ -59,11 +61,11 @@ fn exit_of(error: &Error) -> Exit {
 fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
     let Arguments { global, command } = arguments;
     match command {
-        Command::Models { command, task } => {
+        Command::Models { command, filter } => {
             let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
             match command {
-                Some(ModelsCommand::Show { id }) => catalogue::show_model(&catalog, &id, screen)?,
-                None => catalogue::list_models(&catalog, task.as_deref(), screen)?,
+                Some(ModelsCommand::Show { id }) => models::show(&catalog, &id, screen)?,
+                None => models::list(&catalog, &filter, screen)?,
             }
             Ok(FINE)
         }
@@ -95,11 +97,22 @@ fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
                     let catalog = impasto_catalog::Catalog::embedded()?;
                     reference::tasks(&catalog).trim_end().to_owned()
                 }
+                Page::Systems => {
+                    let catalog = impasto_catalog::Catalog::embedded()?;
+                    systems::page(&catalog).trim_end().to_owned()
+                }
+                Page::TaskSchema => indented(&impasto_catalog::schema::task()),
+                Page::ProviderSchema => indented(&impasto_catalog::schema::provider()),
+                Page::ModelSchema => indented(&impasto_catalog::schema::model()),
             });
             Ok(FINE)
         }
         command => with_engine(&global, command, screen),
     }
+}
+
+fn indented(schema: &serde_json::Value) -> String {
+    serde_json::to_string_pretty(schema).unwrap_or_default()
 }
 
 /// Commands about runs: they need the engine and its threads.

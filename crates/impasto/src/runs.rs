@@ -340,11 +340,8 @@ fn policy(flags: &PolicyFlags, catalog: &Catalog) -> Result<Policy> {
         .map(str::parse)
         .transpose()
         .map_err(|message: String| Error::invalid(format!("--max-cost: {message}")))?;
-    let models: Vec<ModelId> =
-        flags.models.iter().map(|model| ModelId::new(model.as_str())).collect();
-    for model in &models {
-        catalog.model(model)?;
-    }
+    let models = flags.models.iter().map(|name| Ok(catalog.served_model(name)?.id.clone()));
+    let models = models.collect::<Result<Vec<ModelId>>>()?;
     if flags.max_latency.is_some_and(|seconds| !seconds.is_finite() || seconds < 0.0) {
         return Err(Error::new(
             ErrorKind::InvalidInput,

@@ -1,7 +1,5 @@
 //! Why an offer will not do.
 
-use impasto_catalog::LifecycleStatus;
-
 use crate::{Choice, Health, RouteRequest};
 
 /// Every reason against `choice`, as sentences without a full stop; none if it will do.
@@ -41,6 +39,9 @@ fn by_policy(choice: &Choice<'_>, request: &RouteRequest<'_>) -> Vec<String> {
     if let Some(least) = policy.min_tier.filter(|least| model.tier < *least) {
         reasons.push(format!("its tier is {}, the lowest that will do is {least}", model.tier));
     }
+    if let (Some(most), false) = (policy.max_cost, choice.offer.price.known) {
+        reasons.push(format!("its price is not known, and the most is {most}"));
+    }
     if let Some(most) = policy.max_cost.filter(|most| choice.cost > *most) {
         reasons.push(format!("it would cost {}, the most is {most}", choice.cost));
     }
@@ -56,15 +57,17 @@ fn by_policy(choice: &Choice<'_>, request: &RouteRequest<'_>) -> Vec<String> {
 }
 
 fn by_lifecycle(choice: &Choice<'_>) -> Option<String> {
-    let lifecycle = &choice.model.lifecycle;
-    if lifecycle.status != LifecycleStatus::Retired {
+    if let Some(unserved) = choice.model.unserved() {
+        let instead = choice.model.lifecycle.replacement.as_ref();
+        let instead = instead.map(|model| format!("; `{model}` is its replacement"));
+        return Some(unserved + &instead.unwrap_or_default());
+    }
+    let own = &choice.offer.lifecycle;
+    if own.status.is_served() {
         return None;
     }
-    let since = lifecycle.ends.as_ref().map(|day| format!(" since {day}")).unwrap_or_default();
-    let instead = lifecycle.replacement.as_ref();
-    let instead =
-        instead.map(|model| format!("; `{model}` is its replacement")).unwrap_or_default();
-    Some(format!("the model `{}` is retired{since}{instead}", choice.model.id))
+    let since = own.ends.as_ref().map(|day| format!(" since {day}")).unwrap_or_default();
+    Some(format!("the provider `{}` does not serve it any more{since}", choice.provider.id))
 }
 
 /// Whether a licence is among those allowed. Of `A OR B` one is enough.

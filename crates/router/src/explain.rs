@@ -28,5 +28,13 @@ pub fn explain(decision: &Decision) -> String {
     for exclusion in &decision.excluded {
         let _ = writeln!(text, "  x  {}\n     {}", exclusion.offer, exclusion.reason);
     }
+    for absence in &decision.absent {
+        let offers = if absence.offers == 1 { "offer" } else { "offers" };
+        let _ = writeln!(
+            text,
+            "  -  {} {offers} of {}\n     {}",
+            absence.offers, absence.provider, absence.reason
+        );
+    }
     text
 }

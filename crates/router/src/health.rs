@@ -15,6 +15,8 @@ const LONGEST_FACTOR: f64 = 10.0;
 pub struct Health {
     /// Programs that are known not to be on this machine.
     pub missing_programs: BTreeSet<String>,
+    /// Providers that cannot be used here, with the reason and what to do about it.
+    pub unusable: BTreeMap<ProviderId, String>,
     /// Providers of which something is known.
     pub providers: BTreeMap<ProviderId, ProviderHealth>,
     /// Processor cores of this machine; zero counts as one.

@@ -4,7 +4,8 @@
 //! the world rules out is excluded, with every reason there is; the others are put into one total
 //! order, each with what sets it apart from its neighbours. The engine tries them in that order.
 //!
-//! Invariants: pure; each offer of the task is either ranked or excluded, exactly once; no
+//! Invariants: pure; each offer of the task is ranked, excluded, or counted among those of a provider
+//! that cannot be used here, exactly once; no
 //! candidate violates the policy; a tighter policy never adds a candidate; the answer does not
 //! depend on the order in which the catalogue was written.
 //!
@@ -32,7 +33,11 @@ pub use explain::explain;
 pub use health::{Health, ProviderHealth};
 
 use impasto_catalog::{Catalog, Model, Offer, Provider};
-use impasto_domain::{Candidate, Decision, Exclusion, Money, Policy, Task, Values};
+use std::collections::BTreeMap;
+
+use impasto_domain::{
+    Absence, Candidate, Decision, Exclusion, Money, Policy, ProviderId, Task, Values,
+};
 
 /// A call that wants an offer.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +77,17 @@ impl<'a> Choice<'a> {
 pub fn decide(request: &RouteRequest<'_>, catalog: &Catalog, health: &Health) -> Decision {
     let mut choices = Vec::new();
     let mut excluded = Vec::new();
+    let mut absent: BTreeMap<&ProviderId, Absence> = BTreeMap::new();
     for offer in catalog.offers_for(&request.task.id) {
+        if let Some(reason) = health.unusable.get(&offer.provider) {
+            // Who asks for a model by name is told about each offer of it.
+            if request.policy.models.contains(&offer.model) {
+                excluded.push(Exclusion { offer: offer.id.clone(), reason: reason.clone() });
+            } else {
+                count_absent(&mut absent, offer, reason);
+            }
+            continue;
+        }
         let Some(choice) = Choice::of(offer, request, catalog, health) else { continue };
         let reasons = exclude::reasons(&choice, request, health);
         if reasons.is_empty() {
@@ -90,8 +105,22 @@ pub fn decide(request: &RouteRequest<'_>, catalog: &Catalog, health: &Health) ->
         task: request.task.id.clone(),
         ranked: ranked.collect(),
         excluded,
+        absent: absent.into_values().collect(),
         catalog_revision: catalog.revision.clone(),
     }
+}
+
+fn count_absent<'a>(
+    absent: &mut BTreeMap<&'a ProviderId, Absence>,
+    offer: &'a Offer,
+    reason: &str,
+) {
+    let one = absent.entry(&offer.provider).or_insert_with(|| Absence {
+        provider: offer.provider.clone(),
+        offers: 0,
+        reason: reason.to_owned(),
+    });
+    one.offers += 1;
 }
 
 fn candidate(choice: &Choice<'_>, reason: String) -> Candidate {

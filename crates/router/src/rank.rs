@@ -1,7 +1,7 @@
 //! The order of the offers that will do.
 //!
 //! What the caller asked for by name comes first; then providers that work before those that fail;
-//! then the distance to the tier asked for, the price, the time, and last the id, so that no two
+//! then offers whose price is known before those whose is not; then the distance to the tier asked for, the price, the time, and last the id, so that no two
 //! offers ever share a place.
 
 use impasto_domain::{Money, OfferId, Tier};
@@ -22,6 +22,7 @@ pub(crate) struct Order<'a> {
 pub(crate) struct Place {
     asked: usize,
     failing: bool,
+    unpriced: bool,
     distance: u8,
     /// Of two tiers equally far from the one asked for, the higher comes first.
     below: bool,
@@ -41,6 +42,7 @@ impl<'a> Order<'a> {
         Place {
             asked: asked.iter().position(|id| *id == choice.model.id).unwrap_or(asked.len()),
             failing: self.health.is_failing(&choice.provider.id),
+            unpriced: !choice.offer.price.known,
             distance: (tier as u8).abs_diff(self.tier as u8),
             below: tier < self.tier,
             cost: choice.cost,
@@ -79,6 +81,7 @@ impl<'a> Order<'a> {
         match self.difference(other, choice) {
             Difference::Asked => "asked for later".to_owned(),
             Difference::Failing => self.failures(choice),
+            Difference::Unpriced => "its price is not known".to_owned(),
             Difference::Tier => format!("{} is further from {}", choice.model.tier, self.aim()),
             Difference::Below => {
                 format!("{} is as far from {}, but below it", choice.model.tier, self.aim())
@@ -96,6 +99,7 @@ impl<'a> Order<'a> {
         match self.difference(choice, other) {
             Difference::Asked => "asked for earlier".to_owned(),
             Difference::Failing => format!("it works, and of the other {}", self.failures(other)),
+            Difference::Unpriced => "its price is known".to_owned(),
             Difference::Tier if choice.model.tier == self.tier => format!("it is {}", self.aim()),
             Difference::Tier => format!("{} is nearer to {}", choice.model.tier, self.aim()),
             Difference::Below => {
@@ -126,6 +130,7 @@ impl<'a> Order<'a> {
         let differing = [
             (a.asked != b.asked, Difference::Asked),
             (a.failing != b.failing, Difference::Failing),
+            (a.unpriced != b.unpriced, Difference::Unpriced),
             (a.distance != b.distance, Difference::Tier),
             (a.below != b.below, Difference::Below),
             (a.cost != b.cost, Difference::Cost),
@@ -141,6 +146,7 @@ impl<'a> Order<'a> {
 enum Difference {
     Asked,
     Failing,
+    Unpriced,
     Tier,
     Below,
     Cost,

@@ -59,6 +59,7 @@ fn decision(priced: bool) -> Decision {
         task: "t".into(),
         ranked: vec![candidate("first"), candidate("second")],
         excluded: Vec::new(),
+        absent: Vec::new(),
         catalog_revision: String::new(),
     }
 }

@@ -30,7 +30,7 @@ fn read_output(key: Key<'_>, node: Node<'_>) -> Option<Field> {
     Some(bare_field(key.name, ty?, description))
 }
 
-fn bare_field(name: &str, ty: Type, description: String) -> Field {
+pub(super) fn bare_field(name: &str, ty: Type, description: String) -> Field {
     Field {
         name: name.to_owned(),
         ty,

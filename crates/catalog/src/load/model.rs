@@ -1,38 +1,35 @@
-//! Reads providers and models.
+//! Reads models.
 
-use impasto_domain::{ModelId, ProviderId, TaskId, Tier};
+use impasto_domain::{ModelId, TaskId, Tier};
 
-use super::offer;
+use super::{capability, offer};
 use crate::catalog::Catalog;
 use crate::model::{
-    Concurrency, Lifecycle, LifecycleStatus, Model, Need, Offer, PromptStyle, Provider, Quality,
+    Commercial, Lifecycle, LifecycleStatus, Model, Need, Offer, PromptStyle, Quality,
 };
+use crate::provider::Concurrency;
 use crate::read::{Node, Table};
 
 const TIERS: [(&str, Tier); 3] =
     [("draft", Tier::Draft), ("standard", Tier::Standard), ("hero", Tier::Hero)];
 const PROMPT_STYLES: [(&str, PromptStyle); 2] =
     [("sentence", PromptStyle::Sentence), ("tags", PromptStyle::Tags)];
-const STATUSES: [(&str, LifecycleStatus); 3] = [
+const STATUSES: [(&str, LifecycleStatus); 5] = [
     ("active", LifecycleStatus::Active),
+    ("preview", LifecycleStatus::Preview),
     ("deprecated", LifecycleStatus::Deprecated),
     ("retired", LifecycleStatus::Retired),
+    ("no_api", LifecycleStatus::NoApi),
+];
+const COMMERCIAL: [(&str, Commercial); 4] = [
+    ("unknown", Commercial::Unknown),
+    ("allowed", Commercial::Allowed),
+    ("conditions", Commercial::Conditions),
+    ("forbidden", Commercial::Forbidden),
 ];
 
-/// Reads a provider. What cannot be read is reported and left out.
-pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
-    let words = |node: Option<Node<'_>>| node.and_then(|node| node.words()).unwrap_or_default();
-    let title = words(table.need("title"));
-    let description = words(table.need("description"));
-    let dialect = words(table.need("dialect"));
-    let concurrency = table.need("concurrency").and_then(read_concurrency);
-    let needs = table.get("needs").map(read_needs).unwrap_or_default();
-    table.finish("a provider");
-    let concurrency = concurrency.unwrap_or(Concurrency::Limit(1));
-    Provider { id: ProviderId::new(id), title, description, dialect, concurrency, needs }
-}
-
-fn read_concurrency(node: Node<'_>) -> Option<Concurrency> {
+/// Reads how many calls are made at the same time.
+pub(super) fn read_concurrency(node: Node<'_>) -> Option<Concurrency> {
     if node.as_text() == Some("cores") {
         return Some(Concurrency::Cores);
     }
@@ -68,7 +65,13 @@ pub(super) fn read_model(mut table: Table<'_>, id: &str, catalog: &Catalog) -> (
         company: words(table.need("company")),
         version: words(table.need("version")),
         licence: words(table.need("licence")),
+        commercial: table
+            .get("commercial")
+            .and_then(|node| node.one_of("rule for commercial use", &COMMERCIAL))
+            .unwrap_or_default(),
+        terms: table.get("terms").and_then(|node| node.text()).unwrap_or_default(),
         training_data: words(table.need("training_data")),
+        aliases: table.get("aliases").map(|node| node.texts()).unwrap_or_default(),
         description: words(table.need("description")),
         note: table.get("note").and_then(|node| node.text()).unwrap_or_default(),
         tier: table.need("tier").and_then(|node| node.one_of("tier", &TIERS)).unwrap_or_default(),
@@ -76,6 +79,7 @@ pub(super) fn read_model(mut table: Table<'_>, id: &str, catalog: &Catalog) -> (
             .get("prompt_style")
             .and_then(|node| node.one_of("prompt style", &PROMPT_STYLES))
             .unwrap_or(PromptStyle::Sentence),
+        capabilities: table.get("capabilities").map(capability::read).unwrap_or_default(),
         tasks: Vec::new(),
         quality: quality.into_iter().filter_map(read_quality).collect(),
         lifecycle,
@@ -83,7 +87,8 @@ pub(super) fn read_model(mut table: Table<'_>, id: &str, catalog: &Catalog) -> (
     };
     let listed = table.need("offers");
     let items = listed.map(|node| node.items()).unwrap_or_default();
-    if let (Some(node), true) = (listed, items.is_empty()) {
+    let is_served = model.lifecycle.status.is_served();
+    if let (Some(node), true, true) = (listed, items.is_empty(), is_served) {
         let hint = "a model that nobody offers cannot be used; add an [[offers]] table";
         node.problem(format!("the model `{id}` has no offers"), Some(hint.to_owned()));
     }
@@ -91,6 +96,10 @@ pub(super) fn read_model(mut table: Table<'_>, id: &str, catalog: &Catalog) -> (
     let offers = read_offers(&model, &items, catalog);
     model.offers = offers.iter().map(|offer| offer.id.clone()).collect();
     model.tasks = tasks_of(&offers);
+    let found = offers.iter().flat_map(|offer| offer.capabilities.iter().cloned());
+    model.capabilities.extend(found);
+    model.capabilities.sort();
+    model.capabilities.dedup();
     (model, offers)
 }
 
@@ -103,7 +112,7 @@ fn read_offers(model: &Model, items: &[Node<'_>], catalog: &Catalog) -> Vec<Offe
         };
         if offers.iter().any(|other| other.id == offer.id) {
             let message = format!("the offer `{}` is there already", offer.id);
-            let hint = "a model has one offer for each task at each provider";
+            let hint = "tell them apart by a `variant`";
             item.problem(message, Some(hint.to_owned()));
             continue;
         }
@@ -126,17 +135,24 @@ fn read_quality(node: Node<'_>) -> Option<Quality> {
     let value = table.need("value").and_then(|node| node.number());
     let source = table.need("source").and_then(|node| node.words());
     let date = table.need("date").and_then(read_date);
+    let rank = table.get("rank").and_then(|node| node.length());
+    let rank = rank.and_then(|rank| u32::try_from(rank).ok());
+    let votes = table.get("votes").and_then(|node| node.length()).map(|votes| votes as u64);
     table.finish("a quality figure");
-    Some(Quality { name: name?, value: value?, source: source?, date: date? })
+    Some(Quality { name: name?, value: value?, source: source?, date: date?, rank, votes })
 }
 
-fn read_lifecycle(node: Node<'_>) -> Option<Lifecycle> {
+/// Reads where a model or an offer is in its life.
+pub(super) fn read_lifecycle(node: Node<'_>) -> Option<Lifecycle> {
     let mut table = node.table()?;
     let status = table.need("status").and_then(|node| node.one_of("status", &STATUSES));
     let ends = table.get("ends").and_then(read_date);
     let replacement = table.get("replacement").and_then(|node| node.words());
+    let as_of = table.get("as_of").and_then(read_date);
+    let source = table.get("source").and_then(|node| node.words());
     table.finish("a lifecycle");
-    Some(Lifecycle { status: status?, ends, replacement: replacement.map(ModelId::new) })
+    let replacement = replacement.map(ModelId::new);
+    Some(Lifecycle { status: status?, ends, replacement, as_of, source })
 }
 
 /// A day, written `2026-07-10` in quotes.

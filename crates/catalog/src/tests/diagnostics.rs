@@ -113,7 +113,7 @@ fn bad_prices_are_told() {
        |
     15 | price = "cheap"
        |         ^^^^^^^
-       = help: write "free", or { lines = [{ per = "image", usd = 0.04 }] }
+       = help: write "free", "unknown", or { lines = [{ per = "image", usd = 0.04 }] }
     "#);
     let extra = r#"price = { as_of = "1 November", source = "page", lines = [
     { per = "image", usd = 1e-3 },
@@ -134,21 +134,21 @@ fn bad_prices_are_told() {
        |
     16 |     { per = "image", usd = 1e-3 },
        |                            ^^^^
-       = help: write dollars with at most six decimals, such as 0.025
+       = help: write dollars with at most nine decimals, such as 0.025
 
     error: there is no unit 'picture'
       --> models/acme/pencil.toml:17:13
        |
     17 |     { per = "picture", usd = 0.04 },
        |             ^^^^^^^^^
-       = help: there are image, megapixel, request, second, thousand_characters
+       = help: there are gpu_second, image, input_frame, input_image, input_second, megapixel, million_audio_tokens_out, million_image_tokens_in, million_image_tokens_out, million_text_tokens_in, million_text_tokens_out, million_tokens_in, million_video_tokens, minute, request, second, session_second, step, thousand_characters, total_megapixel, video_megapixel
 
     error: '-1' is not an amount of dollars, such as 0.025
       --> models/acme/pencil.toml:18:28
        |
     18 |     { per = "image", usd = -1 },
        |                            ^^
-       = help: write dollars with at most six decimals, such as 0.025
+       = help: write dollars with at most nine decimals, such as 0.025
 
     error: this never holds: `resolution` is '8k'; it can be 720p, 1080p, 4k
       --> models/acme/pencil.toml:19:64

@@ -20,7 +20,12 @@ fn every_task_has_an_offer_that_can_be_called() {
     }
     for offer in catalog.offers.values() {
         assert!(!offer.endpoint.is_empty() && !offer.version.is_empty(), "{}", offer.id);
-        assert_eq!(offer.id, OfferId::of(&offer.model, &offer.provider, &offer.task));
+        let plain = OfferId::of(&offer.model, &offer.provider, &offer.task);
+        let id = match &offer.variant {
+            Some(variant) => OfferId::new(format!("{plain}:{variant}")),
+            None => plain,
+        };
+        assert_eq!(offer.id, id);
         let (low, high) = offer.time.range_ms(&Values::new()).into_inner();
         let likely = offer.time.estimate_ms(&Values::new());
         assert!(
@@ -35,7 +40,8 @@ fn every_task_has_an_offer_that_can_be_called() {
 fn what_the_built_in_models_cost_and_are_is_said_honestly() {
     let catalog = embedded();
     for offer in catalog.offers.values() {
-        assert!(offer.price.is_free(), "{}", offer.id);
+        let local = catalog.provider(&offer.provider).unwrap().is_local();
+        assert_eq!(offer.price.is_free(), local, "{}", offer.id);
     }
     for provider in catalog.providers.values().filter(|provider| provider.dialect == "sketch") {
         let offers = catalog.offers.values().filter(|offer| offer.provider == provider.id);

@@ -62,10 +62,16 @@ fn health() -> impl Strategy<Value = Health> {
             waiting,
         },
     );
-    (prop::option::of(state), any::<bool>()).prop_map(|(state, brush)| Health {
-        providers: state.into_iter().map(|state| ("p1".into(), state)).collect(),
-        missing_programs: if brush { ["brush".to_owned()].into() } else { BTreeSet::new() },
-        cores: 2,
+    (prop::option::of(state), any::<bool>(), any::<bool>()).prop_map(|(state, brush, closed)| {
+        Health {
+            unusable: closed
+                .then(|| ("p0".into(), "it is closed".to_owned()))
+                .into_iter()
+                .collect(),
+            providers: state.into_iter().map(|state| ("p1".into(), state)).collect(),
+            missing_programs: if brush { ["brush".to_owned()].into() } else { BTreeSet::new() },
+            cores: 2,
+        }
     })
 }
 
@@ -104,7 +110,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn each_offer_is_ranked_or_excluded_once_and_none_violates_the_policy(
+    fn each_offer_has_its_place_once_and_none_violates_the_policy(
         entries in prop::collection::vec(entry(), 0..8),
         policy in policy(), health in health(), input in input(),
     ) {
@@ -112,6 +118,14 @@ proptest! {
         let decision = decided(&catalog, &input, &policy, &health);
         let mut seen: Vec<&str> = ranked(&decision);
         seen.extend(decision.excluded.iter().map(|exclusion| exclusion.offer.as_str()));
+        let absent = |offer: &&impasto_catalog::Offer| {
+            health.unusable.contains_key(&offer.provider) && !policy.models.contains(&offer.model)
+        };
+        let absent: Vec<&str> =
+            catalog.offers.values().filter(absent).map(|offer| offer.id.as_str()).collect();
+        let counted: u32 = decision.absent.iter().map(|one| one.offers).sum();
+        prop_assert_eq!(counted as usize, absent.len());
+        seen.extend(absent);
         seen.sort_unstable();
         let all: Vec<&str> = catalog.offers.keys().map(impasto_domain::OfferId::as_str).collect();
         prop_assert_eq!(seen, all);

@@ -289,6 +289,7 @@ mod tests {
             task: TaskId::new("text-to-image"),
             ranked: vec![candidate("brush"), candidate("pen")],
             excluded: Vec::new(),
+            absent: Vec::new(),
             catalog_revision: "r".into(),
         }
     }

@@ -1,0 +1,76 @@
+//! The page of every model and provider of the catalogue.
+//!
+//! Invariant: equal catalogues print equal text; nothing of the machine goes into it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use impasto_catalog::{Catalog, Model, Offer};
+
+const INTRO: &str = "# Systems\n\nWritten by `cargo xtask generate` from `catalog/`. A model that is served is called through any of \
+its providers; which of them this program can reach, and with which key, `impasto models show MODEL` says.\n\n\
+Each row: the model, what it makes, its tasks, where it can be called (with the number of offers), its state, its successor.\n";
+
+/// The page.
+pub(crate) fn page(catalog: &Catalog) -> String {
+    let mut companies: BTreeMap<String, Vec<&Model>> = BTreeMap::new();
+    for model in catalog.models.values() {
+        companies.entry(model.company.clone()).or_default().push(model);
+    }
+    let mut page = INTRO.to_owned();
+    page.push_str(&providers(catalog));
+    for (company, models) in companies {
+        page.push_str(&format!(
+            "\n## {company}\n\n| system | what | tasks | where | state | successor |\n|---|---|---|---|---|---|\n"
+        ));
+        models.iter().for_each(|model| page.push_str(&row(catalog, model)));
+    }
+    page
+}
+
+fn providers(catalog: &Catalog) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for offer in catalog.offers.values() {
+        *counts.entry(offer.provider.as_str()).or_default() += 1;
+    }
+    let mut table =
+        "\n## Providers\n\n| provider | dialect | offers | key |\n|---|---|---|---|\n".to_owned();
+    for provider in catalog.providers.values() {
+        let keys = provider.auth.as_ref().map(|auth| auth.env.join("` or `"));
+        let keys = keys.map(|keys| format!("`{keys}`")).unwrap_or_default();
+        let offers = counts.get(provider.id.as_str()).copied().unwrap_or_default();
+        table.push_str(&format!(
+            "| {} (`{}`) | `{}` | {offers} | {keys} |\n",
+            provider.title, provider.id, provider.dialect
+        ));
+    }
+    table
+}
+
+fn row(catalog: &Catalog, model: &Model) -> String {
+    let offers: Vec<&Offer> = model.offers.iter().filter_map(|id| catalog.offers.get(id)).collect();
+    let tasks: Vec<&str> = model.tasks.iter().map(|task| task.as_str()).collect();
+    let providers: BTreeSet<&str> = offers.iter().map(|offer| offer.provider.as_str()).collect();
+    let places = providers.into_iter().map(|provider| {
+        let served = |offer: &&&Offer| {
+            offer.provider.as_str() == provider && offer.lifecycle.status.is_served()
+        };
+        match offers.iter().filter(served).count() {
+            0 => format!("{provider} (no more)"),
+            1 => provider.to_owned(),
+            count => format!("{provider} ({count})"),
+        }
+    });
+    let places: Vec<String> = places.collect();
+    let ends = model.lifecycle.ends.as_ref().map(|day| format!(", {day}")).unwrap_or_default();
+    let state = format!("{}{ends}", model.lifecycle.status.as_str().replace('_', " "));
+    let successor = model.lifecycle.replacement.as_ref().map(|id| format!("`{id}`"));
+    format!(
+        "| {} (`{}`) | {} | {} | {} | {state} | {} |\n",
+        model.title.replace('|', "/"),
+        model.id,
+        model.description.trim_end_matches('.'),
+        tasks.join(", "),
+        places.join(", "),
+        successor.unwrap_or_default()
+    )
+}
