@@ -278,7 +278,8 @@ fn whoever_drips_is_cut_off_and_hinders_nobody() {
     let begun = head.len() / 2;
     // Half a head, half a body, nothing at all; each is held open.
     let mut slow: Vec<TcpStream> = Vec::new();
-    for part in [&head[..begun], &whole[..whole.len() - 20], b"", b"G", b"PR"] {
+    let second = b"PRI * HTTP/2.0\r\n\r\n";
+    for part in [&head[..begun], &whole[..whole.len() - 20], b"", b"G", b"PR", b"PRI", second] {
         for _ in 0..20 {
             let mut stream = connect(address).unwrap();
             stream.write_all(part).unwrap();
