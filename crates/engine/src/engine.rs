@@ -26,7 +26,7 @@ use crate::report::{RunReport, run_report};
 use crate::request::Lane;
 use crate::runner::{Inbox, Message, Runner, Standing};
 use crate::summary::{RunSummary, asks_of, run_summary};
-use crate::updates::{Hub, Updates, read_event};
+use crate::updates::{Hub, Update, Updates, read_event};
 use crate::{EngineOptions, Parts, Request, Source};
 
 /// Runs workflows. A clone is the same engine.
@@ -88,6 +88,8 @@ pub struct RunHandle {
     tenant: TenantId,
     inner: Arc<Inner>,
     hub: Option<Arc<Hub>>,
+    /// What is told from the very beginning, where somebody will listen to what is told live only.
+    live: Option<mpsc::Receiver<Arc<Update>>>,
     begun_at: u64,
     ending: JoinHandle<Result<Outcome>>,
 }
@@ -95,7 +97,8 @@ pub struct RunHandle {
 impl RunHandle {
     /// What happens in the run since this handle was given out; once.
     pub fn updates(&mut self) -> Option<Updates> {
-        let live = self.hub.take()?.listen(self.inner.options.update_backlog);
+        let (hub, heard) = (self.hub.take()?, self.live.take());
+        let live = heard.or_else(|| hub.listen(self.inner.options.update_backlog));
         let runs = Arc::clone(&self.inner.parts.runs);
         let updates = Updates::new(runs, self.tenant.clone(), self.id.clone(), live);
         Some(updates.after(self.begun_at))
@@ -105,7 +108,9 @@ impl RunHandle {
     ///
     /// # Errors
     /// What happened could not be written down; what was written before stands.
-    pub async fn wait(self) -> Result<Outcome> {
+    pub async fn wait(mut self) -> Result<Outcome> {
+        // Nobody listens.
+        drop(self.live.take());
         self.ending
             .await
             .map_err(|error| Error::internal(format!("the run's task ended: {error}")))?
@@ -323,6 +328,8 @@ impl Engine {
         if self.inner.enter(run.clone(), live) {
             tokio::spawn(Arc::clone(&self.inner).watch_for_cancels());
         }
+        let backlog = self.inner.options.update_backlog;
+        let heard = standing.wants_news.then(|| hub.listen(backlog)).flatten();
         let runner = Runner {
             inner: Arc::clone(&self.inner),
             catalog: self.inner.catalog(),
@@ -348,7 +355,7 @@ impl Engine {
             ended
         });
         let inner = Arc::clone(&self.inner);
-        RunHandle { id: run, tenant, inner, hub: Some(hub), begun_at: seq, ending }
+        RunHandle { id: run, tenant, inner, hub: Some(hub), live: heard, begun_at: seq, ending }
     }
 
     /// Goes on with runs that nobody works on because their process ended. Answers how many.
