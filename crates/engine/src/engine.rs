@@ -25,7 +25,7 @@ use crate::planning::{PlanReport, plan_report};
 use crate::report::{RunReport, run_report};
 use crate::request::Lane;
 use crate::runner::{Inbox, Message, Runner, Standing};
-use crate::summary::{RunSummary, asks_of, run_summary};
+use crate::summary::{RunSummary, asks_of, first_start_ms, run_summary};
 use crate::updates::{Hub, Update, Updates, read_event};
 use crate::{EngineOptions, Parts, Request, Source};
 
@@ -205,6 +205,7 @@ impl Engine {
                 wants_news: request.wants_news,
             },
             start_by_ms: request.start_by_ms,
+            started_ms: None,
             tenant: request.tenant,
             lease,
         };
@@ -294,11 +295,15 @@ impl Engine {
         let request: StoredRequest = from_text(&stored.record.run.request)?;
         let (state, seq) = fold(&stored)?;
         let lane = request.lane(&tenant);
+        let (run, started_ms) = (&stored.record.run, first_start_ms(&stored));
+        let now_ms = self.inner.parts.clock.now_ms();
+        let is_late = started_ms.is_none() && run.start_by_ms.is_some_and(|by_ms| by_ms <= now_ms);
         let first = match seq {
             0 => vec![Event::Started { input: request.input }],
+            // Its time came while nobody worked on it.
+            _ if is_late && event == Event::Resumed => vec![Event::CancelRequested],
             _ => vec![event],
         };
-        let run = stored.record.run;
         let begun = Begun {
             state,
             seq,
@@ -309,6 +314,7 @@ impl Engine {
                 wants_news: request.wants_news,
             },
             start_by_ms: run.start_by_ms,
+            started_ms,
             tenant,
             lease,
         };
@@ -316,11 +322,14 @@ impl Engine {
     }
 
     fn begin(&self, begun: Begun, first: Vec<Event>, outstanding: bool) -> RunHandle {
-        let Begun { tenant, lease, state, seq, standing, start_by_ms } = begun;
+        let Begun { tenant, lease, state, seq, standing, start_by_ms, started_ms } = begun;
         let (sender, messages) = mpsc::unbounded_channel();
         let run = lease.run.clone();
         let (inbox, hub) = (Inbox(sender), Arc::new(Hub::new(seq, self.inner.options.log_lines)));
         let live = Live { tenant: tenant.clone(), inbox: inbox.clone(), hub: Arc::clone(&hub) };
+        if let Some(at_ms) = started_ms {
+            hub.started(at_ms);
+        }
         if let Some(start_by_ms) = start_by_ms {
             let left_ms = start_by_ms.saturating_sub(self.inner.parts.clock.now_ms());
             tokio::spawn(give_up_late(live.clone(), left_ms));
@@ -610,6 +619,8 @@ struct Begun {
     seq: u64,
     standing: Standing,
     start_by_ms: Option<u64>,
+    /// When its first attempt started, if one has.
+    started_ms: Option<u64>,
 }
 
 /// The first policy, its gaps filled from the second.
