@@ -25,8 +25,8 @@ use crate::planning::{PlanReport, plan_report};
 use crate::report::{RunReport, run_report};
 use crate::request::Lane;
 use crate::runner::{Inbox, Message, Runner, Standing};
-use crate::summary::{RunSummary, asks_of, run_summary};
-use crate::updates::{Hub, Updates, read_event};
+use crate::summary::{RunSummary, asks_of, first_start_ms, run_summary};
+use crate::updates::{Hub, Update, Updates, read_event};
 use crate::{EngineOptions, Parts, Request, Source};
 
 /// Runs workflows. A clone is the same engine.
@@ -88,6 +88,8 @@ pub struct RunHandle {
     tenant: TenantId,
     inner: Arc<Inner>,
     hub: Option<Arc<Hub>>,
+    /// What is told from the very beginning, where somebody will listen to what is told live only.
+    live: Option<mpsc::Receiver<Arc<Update>>>,
     begun_at: u64,
     ending: JoinHandle<Result<Outcome>>,
 }
@@ -95,7 +97,8 @@ pub struct RunHandle {
 impl RunHandle {
     /// What happens in the run since this handle was given out; once.
     pub fn updates(&mut self) -> Option<Updates> {
-        let live = self.hub.take()?.listen(self.inner.options.update_backlog);
+        let (hub, heard) = (self.hub.take()?, self.live.take());
+        let live = heard.or_else(|| hub.listen(self.inner.options.update_backlog));
         let runs = Arc::clone(&self.inner.parts.runs);
         let updates = Updates::new(runs, self.tenant.clone(), self.id.clone(), live);
         Some(updates.after(self.begun_at))
@@ -105,7 +108,9 @@ impl RunHandle {
     ///
     /// # Errors
     /// What happened could not be written down; what was written before stands.
-    pub async fn wait(self) -> Result<Outcome> {
+    pub async fn wait(mut self) -> Result<Outcome> {
+        // Nobody listens.
+        drop(self.live.take());
         self.ending
             .await
             .map_err(|error| Error::internal(format!("the run's task ended: {error}")))?
@@ -200,6 +205,7 @@ impl Engine {
                 wants_news: request.wants_news,
             },
             start_by_ms: request.start_by_ms,
+            started_ms: None,
             tenant: request.tenant,
             lease,
         };
@@ -289,11 +295,15 @@ impl Engine {
         let request: StoredRequest = from_text(&stored.record.run.request)?;
         let (state, seq) = fold(&stored)?;
         let lane = request.lane(&tenant);
+        let (run, started_ms) = (&stored.record.run, first_start_ms(&stored));
+        let now_ms = self.inner.parts.clock.now_ms();
+        let is_late = started_ms.is_none() && run.start_by_ms.is_some_and(|by_ms| by_ms <= now_ms);
         let first = match seq {
             0 => vec![Event::Started { input: request.input }],
+            // Its time came while nobody worked on it.
+            _ if is_late && event == Event::Resumed => vec![Event::CancelRequested],
             _ => vec![event],
         };
-        let run = stored.record.run;
         let begun = Begun {
             state,
             seq,
@@ -304,6 +314,7 @@ impl Engine {
                 wants_news: request.wants_news,
             },
             start_by_ms: run.start_by_ms,
+            started_ms,
             tenant,
             lease,
         };
@@ -311,11 +322,14 @@ impl Engine {
     }
 
     fn begin(&self, begun: Begun, first: Vec<Event>, outstanding: bool) -> RunHandle {
-        let Begun { tenant, lease, state, seq, standing, start_by_ms } = begun;
+        let Begun { tenant, lease, state, seq, standing, start_by_ms, started_ms } = begun;
         let (sender, messages) = mpsc::unbounded_channel();
         let run = lease.run.clone();
         let (inbox, hub) = (Inbox(sender), Arc::new(Hub::new(seq, self.inner.options.log_lines)));
         let live = Live { tenant: tenant.clone(), inbox: inbox.clone(), hub: Arc::clone(&hub) };
+        if let Some(at_ms) = started_ms {
+            hub.started(at_ms);
+        }
         if let Some(start_by_ms) = start_by_ms {
             let left_ms = start_by_ms.saturating_sub(self.inner.parts.clock.now_ms());
             tokio::spawn(give_up_late(live.clone(), left_ms));
@@ -323,6 +337,8 @@ impl Engine {
         if self.inner.enter(run.clone(), live) {
             tokio::spawn(Arc::clone(&self.inner).watch_for_cancels());
         }
+        let backlog = self.inner.options.update_backlog;
+        let heard = standing.wants_news.then(|| hub.listen(backlog)).flatten();
         let runner = Runner {
             inner: Arc::clone(&self.inner),
             catalog: self.inner.catalog(),
@@ -348,7 +364,7 @@ impl Engine {
             ended
         });
         let inner = Arc::clone(&self.inner);
-        RunHandle { id: run, tenant, inner, hub: Some(hub), begun_at: seq, ending }
+        RunHandle { id: run, tenant, inner, hub: Some(hub), live: heard, begun_at: seq, ending }
     }
 
     /// Goes on with runs that nobody works on because their process ended. Answers how many.
@@ -603,6 +619,8 @@ struct Begun {
     seq: u64,
     standing: Standing,
     start_by_ms: Option<u64>,
+    /// When its first attempt started, if one has.
+    started_ms: Option<u64>,
 }
 
 /// The first policy, its gaps filled from the second.

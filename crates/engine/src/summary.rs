@@ -114,14 +114,17 @@ impl RunSummary {
 /// How an event begins, as it is kept, that is the start of an attempt.
 const ATTEMPT_STARTED: &str = r#"{"event":"attempt_started""#;
 
+/// When the first attempt of a run started.
+pub(crate) fn first_start_ms(stored: &StoredRun) -> Option<u64> {
+    let mut events = stored.events.iter();
+    events.find_map(|event| event.body.starts_with(ATTEMPT_STARTED).then_some(event.at_ms))
+}
+
 /// Of a run as its events tell it.
 pub(crate) fn run_summary(stored: &StoredRun, state: &State, logs: Vec<LogLine>) -> RunSummary {
     let record = &stored.record;
     let attempts = || state.instances().flat_map(|(_, instance)| &instance.attempts);
-    let started_ms = stored
-        .events
-        .iter()
-        .find_map(|event| event.body.starts_with(ATTEMPT_STARTED).then_some(event.at_ms));
+    let started_ms = first_start_ms(stored);
     let (output, error) = match state.outcome() {
         Some(Outcome::Succeeded { output }) => (Some(output.clone()), None),
         Some(Outcome::Failed { errors }) => (None, errors.first().map(|(_, error)| error.clone())),

@@ -125,6 +125,11 @@ impl App {
         self.inner.parts.clock.now_ms()
     }
 
+    /// The time after so long.
+    pub(crate) fn later_ms(&self, within_ms: u64) -> u64 {
+        later_ms(self.now_ms(), within_ms)
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.inner.parts.store
     }
@@ -224,6 +229,14 @@ impl App {
         let most = self.inner.options.known_renders;
         note(&mut self.shelf().renders, most, described, asset);
     }
+}
+
+/// The latest time that is kept anywhere: the year 9999.
+const LATEST_MS: u64 = 253_402_300_799_000;
+
+/// The time after so long, which is no later than can be kept and written.
+pub(crate) fn later_ms(now_ms: u64, within_ms: u64) -> u64 {
+    now_ms.saturating_add(within_ms).min(LATEST_MS)
 }
 
 /// Notes what something became. When too much is known, everything is forgotten: it can be found again.

@@ -45,7 +45,7 @@ pub(crate) struct Line(pub(crate) watch::Receiver<u64>);
 
 impl Line {
     /// Whether the connection stayed, or was used again, after what was just answered.
-    async fn is_kept(mut self) -> bool {
+    async fn stays(mut self) -> bool {
         self.0.mark_unchanged();
         let changed = tokio::time::timeout(KEPT, self.0.changed()).await;
         !matches!(changed, Ok(Err(_)))
@@ -68,7 +68,7 @@ impl Delivery {
         runtime.spawn(async move {
             let line = open.line.take().filter(|_| state == DeliveryState::Answered);
             if let Some((line, again)) = line
-                && !line.is_kept().await
+                && !line.stays().await
             {
                 open.note(DeliveryState::Broken).await;
                 tokio::time::sleep(again).await;
@@ -162,13 +162,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_ends_at_once_has_not_carried_the_answer() {
         let (requests, seen) = watch::channel(1);
-        let kept = tokio::spawn(Line(seen.clone()).is_kept());
+        let kept = tokio::spawn(Line(seen.clone()).stays());
         assert!(kept.await.unwrap(), "it stays open");
-        let kept = tokio::spawn(Line(seen.clone()).is_kept());
+        let kept = tokio::spawn(Line(seen.clone()).stays());
         tokio::task::yield_now().await;
         requests.send_modify(|count| *count += 1);
         assert!(kept.await.unwrap(), "it is used again");
-        let kept = tokio::spawn(Line(seen).is_kept());
+        let kept = tokio::spawn(Line(seen).stays());
         tokio::task::yield_now().await;
         drop(requests);
         assert!(!kept.await.unwrap(), "it ends");

@@ -29,6 +29,8 @@ use crate::native::{Viewer, error_view, run_view};
 
 /// The end of the id of the last event.
 const END: &str = ".end";
+/// The highest number that an event can have.
+const SEQ_MAX: u64 = u64::MAX >> 1;
 /// How often it is looked how far a run is that another process works on.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -48,11 +50,16 @@ impl Heard {
             Some(number) => (number, true),
             None => (id, false),
         };
-        let seq = number.trim().parse().map_err(|_| {
+        let seq: u64 = number.trim().parse().map_err(|_| {
             Error::invalid(format!("'{id}' is no id of an event"))
                 .hint("send the id of the last event that came, or leave it out")
         })?;
-        Ok(Self { seq, end })
+        Ok(Self { end, ..Self::after(seq) })
+    }
+
+    /// Everything up to the event of that number.
+    pub(crate) fn after(seq: u64) -> Self {
+        Self { seq: seq.min(SEQ_MAX), end: false }
     }
 }
 

@@ -33,6 +33,8 @@ use crate::front::Front;
 const TLS_HANDSHAKE: u8 = 0x16;
 /// What begins an unencrypted connection of the second version of the protocol.
 const SECOND_VERSION: &[u8; 3] = b"PRI";
+/// Bytes with which a client of that version greets. Nothing else has a time until they are there.
+const HELLO_BYTES: usize = 24;
 /// How long a client may take no bytes of an answer.
 const WRITE_IDLE: Duration = Duration::from_secs(60);
 /// How long to wait when the machine has no more room for connections.
@@ -106,10 +108,10 @@ impl Connection {
             let Some(tls) = &self.tls else { return Ok(()) };
             let stream = tokio::time::timeout(self.header_timeout, tls.accept(stream)).await??;
             let second = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            return self.speak(Patient::new(stream), second, true).await;
+            return self.speak(stream, second, true).await;
         }
         let second = first == SECOND_VERSION;
-        self.speak(Patient::new(stream), second, false).await
+        self.speak(stream, second, false).await
     }
 
     async fn speak<S>(mut self, stream: S, second: bool, encrypted: bool) -> Result<(), Failed>
@@ -130,7 +132,8 @@ impl Connection {
                 Ok::<_, Infallible>(front.answer(request).await)
             }
         });
-        let stream = TokioIo::new(stream);
+        let hello = if second { HELLO_BYTES } else { 0 };
+        let stream = TokioIo::new(Patient::new(stream, hello, self.header_timeout));
         if second {
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             builder
@@ -178,15 +181,35 @@ async fn peek(stream: &TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A stream whose other side may not leave an answer lying for ever.
+/// A stream whose other side may not leave an answer lying for ever, nor greet for ever.
 struct Patient<S> {
     stream: S,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Bytes of the greeting that are missing, and until when they have to be there.
+    hello: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Patient<S> {
-    fn new(stream: S) -> Self {
-        Self { stream, deadline: None }
+    fn new(stream: S, hello: usize, hello_timeout: Duration) -> Self {
+        let timed = || Box::pin(tokio::time::sleep(hello_timeout));
+        Self { stream, deadline: None, hello: (hello > 0).then(|| (hello, timed())) }
+    }
+
+    /// Ends the time of the greeting when it is there, and the stream when it does not come.
+    fn greet(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<()>>,
+        count: usize,
+    ) -> Poll<io::Result<()>> {
+        let Some((missing, deadline)) = &mut self.hello else { return polled };
+        *missing = missing.saturating_sub(count);
+        if *missing == 0 {
+            self.hello = None;
+        } else if polled.is_pending() && deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        polled
     }
 
     /// Arms the deadline while nothing can be written, and takes it away when something could be.
@@ -215,7 +238,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let count = buffer.filled().len().saturating_sub(before);
+        self.greet(context, polled, count)
     }
 }
 

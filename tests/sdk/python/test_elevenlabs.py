@@ -12,6 +12,8 @@ from elevenlabs.core.api_error import ApiError
 import server
 
 TEXT = "Hello, world. This is a test."
+# The package calls a deprecated method of the one that it opens sockets with.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def client(name="normal", **options):

@@ -288,6 +288,24 @@ def test_a_stream_ends_with_the_result():
     assert bytes_at(last["images"][0]["url"]).startswith(PNG)
 
 
+def test_speech_is_heard_while_it_is_made():
+    text = f"Good morning. This is spoken as it is made, {uuid.uuid4().hex[:4]}. And this comes last."
+    *parts, last = fal_client.stream("impasto/text-to-speech", {"text": text})
+    assert len(parts) > 1 and all(part["partial"] for part in parts)
+    form = parts[0]["audio"]
+    sound = b"".join(base64.b64decode(part["audio"]["content"]) for part in parts)
+    seconds = len(sound) / 2 / form["channels"] / form["sample_rate"]
+    assert abs(seconds - last["audio"]["duration"]) < 0.5
+
+
+def test_a_picture_is_seen_while_it_is_made():
+    *parts, last = fal_client.stream(PICTURE, wish(image_size={"width": 512, "height": 512}))
+    assert parts and all(part["partial"] for part in parts)
+    head, data = parts[0]["images"][0]["url"].split(",", 1)
+    assert head.startswith("data:image/") and base64.b64decode(data)
+    assert last["images"][0]["width"] == 512
+
+
 def test_a_stream_that_fails_at_once_fails_as_a_call_does(at):
     client = at("failing")
     with pytest.raises(Exception) as caught:

@@ -13,6 +13,8 @@ import pytest
 import server
 
 SMALL = "256x256"
+# The package calls its own methods for videos deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def client(name="normal", **options):

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use impasto_domain::{Digest, Error, Result};
 use serde::de::DeserializeOwned;
@@ -40,6 +41,10 @@ impl Unread {
 
 /// The whole body, of at most so many bytes.
 pub(crate) async fn whole(mut body: Body, most: u64) -> Result<Bytes, Unread> {
+    if body.size_hint().lower() > most.saturating_mul(PATIENCE) {
+        // It says so itself: nothing of it is read.
+        return Err(Unread::Spoilt(Spoilt::TooLarge(most)));
+    }
     let mut taken = BytesMut::new();
     let mut seen: u64 = 0;
     while let Some(frame) = body.frame().await {

@@ -378,7 +378,7 @@ async fn pictures_are_edited_by_words_where_a_model_does_so() {
     let sent = form(&[
         ("image[]", "a.png", "one"),
         ("image[]", "b.png", "two"),
-        ("prompt", "", "make it blue"),
+        ("prompt", "", "2026"),
         ("model", "", "auto"),
     ]);
     let response = post(&front, "/openai/v1/images/edits", FORM, sent).await;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::extract::{Asked, Named, Sent};
 use super::show::money;
-use crate::app::App;
+use crate::app::{App, later_ms};
 use crate::caller::{Caller, Scope, Scopes};
 use crate::keys::{NewKey, draw};
 use crate::problem::Problem;
@@ -94,7 +94,7 @@ fn new_key(request: &KeyRequest, now_ms: u64) -> Result<NewKey> {
         kind: if request.admin { KeyKind::Admin } else { KeyKind::User },
         scopes: scopes(&request.scopes)?,
         limits: limits(&request.limits)?,
-        expires_ms: request.expires_in_ms.map(|within| now_ms.saturating_add(within)),
+        expires_ms: request.expires_in_ms.map(|within| later_ms(now_ms, within)),
     })
 }
 

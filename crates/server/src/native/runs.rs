@@ -153,7 +153,7 @@ fn call_of(app: &App, base: &Base, request: RunRequest) -> Result<Call> {
         let message = format!("`priority` is {priority}, it can be {least} to {most}");
         return Err(Error::invalid(message));
     }
-    let start_by_ms = request.start_within_ms.map(|within| app.now_ms().saturating_add(within));
+    let start_by_ms = request.start_within_ms.map(|within| app.later_ms(within));
     let webhook = request.webhook.map(|webhook| {
         check_url(&webhook.url)?;
         check_topics(&webhook.topics)?;
@@ -395,7 +395,7 @@ pub(super) async fn stream(
     let heard = match headers.get("last-event-id").map(|id| id.to_str()) {
         Some(Ok(id)) if !id.is_empty() => Heard::parse(id)?,
         Some(Err(_)) => Heard::parse("?")?,
-        _ => Heard { seq: query.after.unwrap_or_default(), end: false },
+        _ => Heard::after(query.after.unwrap_or_default()),
     };
     let run = RunId::new(run);
     let updates = app.updates(&caller, &run, heard.seq);

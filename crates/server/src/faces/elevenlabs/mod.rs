@@ -40,13 +40,13 @@ const RUN: HeaderName = HeaderName::from_static("request-id");
 /// Its routes, below the prefix of the face.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
-        .route("/v1/text-to-speech/{voice}", post(speech::convert))
+        .route("/v1/text-to-speech/{voice}", post(speech::stream))
         .route("/v1/text-to-speech/{voice}/stream", post(speech::stream))
         .route("/v1/text-to-speech/{voice}/with-timestamps", post(speech::timed))
         .route("/v1/text-to-speech/{voice}/stream/with-timestamps", post(speech::timed_stream))
         .route("/v1/text-to-speech/{voice}/stream-input", any(socket::open))
         .route("/v1/music", post(music::compose))
-        .route("/v1/music/stream", post(music::stream))
+        .route("/v1/music/stream", post(music::compose))
         .route("/v1/music/detailed", post(music::detailed))
         .route("/v1/sound-generation", post(music::sound))
         .route("/v1/voices", get(lists::voices))

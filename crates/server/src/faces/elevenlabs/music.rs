@@ -96,15 +96,6 @@ pub(super) async fn compose(
     Ok(played(playing).await)
 }
 
-pub(super) async fn stream(
-    state: State<App>,
-    runner: Runner,
-    asks: Query<Asks>,
-    body: Body,
-) -> Result<Response, Failure> {
-    compose(state, runner, asks, body).await
-}
-
 async fn played(playing: Playing) -> Response {
     let Playing { flow, delivery, run, wanted } = playing;
     let mut response = answered(delivery, &run, sounding(flow, wanted).await);

@@ -25,7 +25,7 @@ use crate::faces::sound::{Flow, Wanted, sound_of};
 use crate::faces::voices::{self, SPEAK};
 
 const ROUTE: &str = "text-to-speech";
-/// Settings of voices that a task may have as inputs; where it has not, they change nothing.
+/// What comes before and after a text. It helps some models to go on smoothly, and changes nothing here.
 const CONTEXT: [&str; 4] =
     ["previous_text", "next_text", "previous_request_ids", "next_request_ids"];
 
@@ -84,16 +84,6 @@ async fn begin(
     let pieces = Pieces::of(app, caller, &mut ticket, hold(app));
     let flow = Flow::new(app, caller, pieces, wanted);
     Ok(Speaking { text, flow, delivery, run, wanted })
-}
-
-pub(super) async fn convert(
-    state: State<App>,
-    runner: Runner,
-    voice: Path<String>,
-    asks: Query<Asks>,
-    body: Body,
-) -> Result<Response, Failure> {
-    stream(state, runner, voice, asks, body).await
 }
 
 pub(super) async fn stream(

@@ -18,7 +18,7 @@ use crate::calls::{RunView, ViewStatus};
 pub(super) struct Fault {
     status: u16,
     kind: &'static str,
-    error: Error,
+    error: Box<Error>,
     run: Option<RunId>,
     is_users_limit: bool,
 }
@@ -61,7 +61,7 @@ impl From<Error> for Fault {
     /// Of a call that became no run.
     fn from(error: Error) -> Self {
         let (status, kind) = refusal(error.kind);
-        Self { status, kind, error, run: None, is_users_limit: false }
+        Self { status, kind, error: Box::new(error), run: None, is_users_limit: false }
     }
 }
 
@@ -70,12 +70,16 @@ impl Fault {
     pub(super) fn of_run(view: &RunView) -> Option<Self> {
         let error = match view.status {
             ViewStatus::Failed | ViewStatus::Cancelled => view.error.clone(),
+            // It stands still because nobody knows what became of an attempt. If somebody finds out, it
+            // goes on; whoever polls must not wait for that.
+            ViewStatus::Parked => Some(view.error.clone()?),
             _ => return None,
         };
         let error = error.unwrap_or_else(Error::cancelled);
         let came_late = view.status == ViewStatus::Cancelled && error.kind == ErrorKind::Timeout;
         let (status, kind) = if came_late { (504, "request_timeout") } else { outcome(error.kind) };
-        Some(Self { status, kind, error, run: Some(view.id.clone()), is_users_limit: came_late })
+        let (error, run) = (Box::new(error), Some(view.id.clone()));
+        Some(Self { status, kind, error, run, is_users_limit: came_late })
     }
 
     /// Of a run that takes longer than anybody waits here. The client must not ask for another one.
@@ -86,7 +90,7 @@ impl Fault {
         Self {
             status: 504,
             kind: "request_timeout",
-            error,
+            error: Box::new(error),
             run: Some(run.clone()),
             is_users_limit: true,
         }
@@ -94,30 +98,23 @@ impl Fault {
 
     /// Of a result that was asked for too early.
     pub(super) fn in_progress(run: &RunId) -> Self {
-        let error = Error::invalid("Request is still in progress");
-        Self {
-            status: 400,
-            kind: "bad_request",
-            error,
-            run: Some(run.clone()),
-            is_users_limit: false,
-        }
+        let fault = Self::bad_request(Error::invalid("Request is still in progress"));
+        Self { run: Some(run.clone()), ..fault }
     }
 
     /// Of a request that is none.
     pub(super) fn bad_request(error: Error) -> Self {
-        Self { status: 400, kind: "bad_request", error, run: None, is_users_limit: false }
+        Self { status: 400, kind: "bad_request", ..error.into() }
     }
 
     /// Of a body that is too large.
     pub(super) fn too_large(error: Error) -> Self {
-        Self { status: 413, kind: "request_too_large", error, run: None, is_users_limit: false }
+        Self { status: 413, kind: "request_too_large", ..error.into() }
     }
 
     /// Of a method that an address does not take.
     pub(super) fn method() -> Self {
-        let error = Error::invalid("Method Not Allowed");
-        Self { status: 405, kind: "bad_request", error, run: None, is_users_limit: false }
+        Self { status: 405, ..Self::bad_request(Error::invalid("Method Not Allowed")) }
     }
 
     /// The status.
@@ -251,22 +248,22 @@ mod tests {
         }
     }
 
-    fn check(error: Error, expected: Json) {
-        assert_eq!(serde_json::to_value(Fault::from(error).body().detail).unwrap(), expected);
+    fn check(error: Error, expected: &Json) {
+        assert_eq!(&serde_json::to_value(Fault::from(error).body().detail).unwrap(), expected);
     }
 
     #[test]
     fn what_is_wrong_with_the_input_names_its_field() {
         check(
             Error::invalid("`prompt` is missing (text); `seed` is -1, the least is 0").hint("see"),
-            json!([
+            &json!([
                 {"loc": ["body", "prompt"], "msg": "`prompt` is missing (text)", "type": "missing"},
                 {"loc": ["body", "seed"], "msg": "`seed` is -1, the least is 0", "type": "value_error"},
             ]),
         );
         check(
             Error::invalid("there is no input `promt`").hint("did you mean `prompt`?"),
-            json!([{
+            &json!([{
                 "loc": ["body", "promt"],
                 "msg": "there is no input `promt`; did you mean `prompt`?",
                 "type": "value_error",
@@ -274,8 +271,8 @@ mod tests {
         );
         check(
             Error::new(ErrorKind::Refused, "not that"),
-            json!([{"loc": ["body"], "msg": "not that", "type": "content_policy_violation"}]),
+            &json!([{"loc": ["body"], "msg": "not that", "type": "content_policy_violation"}]),
         );
-        check(Error::not_found("no"), json!("no"));
+        check(Error::not_found("no"), &json!("no"));
     }
 }

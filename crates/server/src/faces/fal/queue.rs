@@ -213,9 +213,9 @@ pub(super) async fn result_of(
     Ok((headers(&view.id), JsonBody(outputs)).into_response())
 }
 
-/// Whether there is a result, or never will be.
+/// Whether there is a result, or none to wait for.
 pub(super) fn has_ended(view: &RunView) -> bool {
-    matches!(view.status, ViewStatus::Succeeded | ViewStatus::Failed | ViewStatus::Cancelled)
+    view.status == ViewStatus::Succeeded || Fault::of_run(view).is_some()
 }
 
 fn status_of(

@@ -20,6 +20,7 @@ use super::run::ended;
 use crate::app::App;
 use crate::caller::{Caller, Scope};
 use crate::calls::ViewStatus;
+use crate::events::Place;
 
 /// The name of this way to call.
 const WAY: &str = "realtime";
@@ -47,10 +48,12 @@ pub(super) async fn connect(
         Err(error) => return Err(error.into()),
     };
     endpoint.meant(&app.catalog())?;
+    let place = Place::take(app)?;
     let most = app.options().body_bytes_max;
     let app = app.clone();
     let response = upgrade.max_message_size(most).max_frame_size(most).on_upgrade(
         move |mut socket| async move {
+            let _kept_until_the_end = place;
             let Some(caller) = caller else {
                 let refused = json!({ "status": "error", "error": "Unauthorized" });
                 let _gone = socket.send(Message::text(refused.to_string())).await;
@@ -148,7 +151,7 @@ async fn answer(
     message: Message,
 ) -> Message {
     let done = async {
-        let input = input(message)?;
+        let input = input(&message)?;
         let call = asking.call(app, endpoint, WAY, input)?;
         let inline = is_inline(&call.origin);
         let ticket = app.submit(caller, call).await?;
@@ -184,11 +187,12 @@ async fn answer(
     }
 }
 
-fn input(message: Message) -> Result<Map<String, Json>> {
-    let input = match &message {
+fn input(message: &Message) -> Result<Map<String, Json>> {
+    let input = match message {
         Message::Text(text) => serde_json::from_str(text.as_str())
             .map_err(|error| Error::invalid(format!("the message is no JSON: {error}")))?,
-        message => packed::read(&message.clone().into_data())?,
+        Message::Binary(bytes) => packed::read(bytes)?,
+        _ => Json::Null,
     };
     match input {
         Json::Object(input) => Ok(input),

@@ -44,7 +44,7 @@ pub(super) async fn stream(
     let mut call = asking.call(app, endpoint, WAY, input)?;
     let claim = asking.claim(endpoint, WAY, &bytes);
     call.claim = Some(claim.clone());
-    call.wants_news = true;
+    call.wants_news = !endpoint.is_workflow();
     let inline = is_inline(&call.origin);
     let mut ticket = app.submit(&caller, call).await?;
     let delivery = app.delivery(&caller, Some(&claim), &ticket.run);
@@ -155,7 +155,8 @@ impl Told {
     async fn tell(&mut self, update: Update) -> Result<Option<Bytes>, Fault> {
         self.seq = self.seq.max(update.seq);
         Ok(match update.kind {
-            UpdateKind::News { news, part, .. } => {
+            // Those who listen to a workflow know its steps by what they say, and pieces say nothing.
+            UpdateKind::News { news, part, .. } if !self.is_workflow => {
                 partial(&news, part).map(|told| sse::data(&told))
             }
             UpdateKind::Event(event) if self.is_workflow => self.step(event).await?,
@@ -163,29 +164,30 @@ impl Told {
         })
     }
 
-    /// What a step of a workflow does.
+    /// What a step of a workflow does. One that was done before is begun and done at once.
     async fn step(&mut self, event: Event) -> Result<Option<Bytes>> {
-        let (key, output) = match event {
+        let (begun, key, output) = match event {
             Event::AttemptStarted { key, offer, .. } => {
-                let app_id = app_of(&offer);
-                let node_id = key.to_string();
-                self.nodes.insert(key, app_id.clone());
-                let request_id = self.run.to_string();
-                let begun = WorkflowEvent::Submit { node_id, app_id, request_id };
-                return Ok(Some(sse::data(&begun)));
+                return Ok(Some(self.begin(key, app_of(&offer))));
             }
-            Event::AttemptDone { key, output, .. } => (key, output),
+            Event::AttemptDone { key, output, .. } => (Bytes::new(), key, output),
             Event::Reused { key, decision, output } => {
-                let offer = decision.first().map(|first| app_of(&first.offer));
-                self.nodes.insert(key.clone(), offer.unwrap_or_default());
-                (key, output)
+                let app = decision.first().map(|first| app_of(&first.offer));
+                (self.begin(key.clone(), app.unwrap_or_default()), key, output)
             }
             _ => return Ok(None),
         };
         let app_id = self.nodes.get(&key).cloned().unwrap_or_default();
         let output = self.shown(&output).await?;
         let done = WorkflowEvent::Completion { node_id: key.to_string(), app_id, output };
-        Ok(Some(sse::data(&done)))
+        Ok(Some([begun, sse::data(&done)].concat().into()))
+    }
+
+    /// A node is begun; notes what does its work.
+    fn begin(&mut self, key: InstanceKey, app_id: String) -> Bytes {
+        let node_id = key.to_string();
+        self.nodes.insert(key, app_id.clone());
+        sse::data(&WorkflowEvent::Submit { node_id, app_id, request_id: self.run.to_string() })
     }
 }
 
@@ -233,5 +235,33 @@ mod tests {
     fn an_offer_can_be_called_by_its_name() {
         let offer = OfferId::new("a-model@a-place/text-to-image");
         assert_eq!(app_of(&offer), "impasto/a-model/text-to-image");
+    }
+
+    #[test]
+    fn what_there_is_of_a_result_stands_where_the_result_will() {
+        let picture = |name: &str| News::Picture {
+            name: name.to_owned(),
+            index: 2,
+            bytes: b"abc".to_vec(),
+            media_type: "image/png".to_owned(),
+        };
+        let file = json!({
+            "url": "data:image/png;base64,YWJj", "content_type": "image/png", "file_size": 3,
+        });
+        let told = partial(&picture("images"), 0);
+        assert_eq!(told, Some(json!({ "images": [file], "partial": true, "index": 2 })));
+        let told = partial(&picture("image"), 0);
+        assert_eq!(told, Some(json!({ "image": file, "partial": true, "index": 2 })));
+        let format = impasto_domain::SoundFormat {
+            media_type: "audio/pcm".to_owned(),
+            sample_rate_hz: 24_000,
+            channels: 1,
+        };
+        let sound = News::Sound { name: "audio".to_owned(), format, bytes: b"abc".to_vec() };
+        let content = json!({
+            "content": "YWJj", "content_type": "audio/pcm", "sample_rate": 24_000, "channels": 1,
+        });
+        let told = partial(&sound, 7);
+        assert_eq!(told, Some(json!({ "audio": content, "partial": true, "index": 7 })));
     }
 }

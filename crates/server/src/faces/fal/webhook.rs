@@ -52,6 +52,10 @@ async fn body(notice: &Notice) -> Result<Option<WebhookBody>> {
         error,
         payload_error: None,
     };
+    if run.status == ViewStatus::Parked {
+        // It may yet end, and an end is told once.
+        return Ok(None);
+    }
     if let Some(fault) = Fault::of_run(run) {
         let payload = serde_json::to_value(fault.body()).unwrap_or_default();
         let error = format!("Invalid status code: {}", fault.status());

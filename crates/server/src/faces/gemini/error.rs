@@ -64,6 +64,11 @@ impl Failure {
         Self { status: 403, error }
     }
 
+    /// Whether the same request will fail again.
+    pub(super) fn is_for_good(&self) -> bool {
+        (400..500).contains(&self.status) && self.status != 408 && self.status != 429
+    }
+
     /// The error as it stands in a body.
     pub(super) fn problem(&self) -> wire::Problem {
         let word = if self.status == 403 { "PERMISSION_DENIED" } else { told(self.error.kind).1 };

@@ -82,8 +82,11 @@ pub(super) async fn list(asked: Asked, version: String) -> Result<Response, Fail
         None => None,
     };
     let tenant = asked.caller.tenant.clone();
-    let known = asked.app.store().assets(tenant, before, size).await?;
-    let next = known.last().filter(|_| known.len() == size as usize);
+    let mut known = asked.app.store().assets(tenant, before, size + 1).await?;
+    // Clients stumble over a page with nothing on it: there is a next one only if it has something.
+    let more = known.len() > size as usize;
+    known.truncate(size as usize);
+    let next = known.last().filter(|_| more);
     let next_page_token = next.map(|record| record.number.to_string());
     let shown = known.iter().map(|record| shown((&asked.base, &version), &record.first));
     let files = shown.collect::<Result<_>>()?;

@@ -122,8 +122,18 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// `POST` the address of an upload.
+    /// `POST` the address of an upload. What fails for good says so where clients look for it: they send
+    /// a piece again if they do not hear where the upload stands.
     pub(super) async fn go_on(self, headers: &HeaderMap, body: Body) -> Result<Response, Failure> {
+        match self.gone_on(headers, body).await {
+            Err(failure) if failure.is_for_good() => {
+                Ok(with_status(failure.into_response(), Status::Cancelled, None))
+            }
+            response => response,
+        }
+    }
+
+    async fn gone_on(self, headers: &HeaderMap, body: Body) -> Result<Response, Failure> {
         let missing = || Error::not_found("there is no such upload").hint("begin it anew");
         let tenant = TenantId::new(parameter(&self.query, "tenant").unwrap_or_default());
         let signature = parameter(&self.query, "signature").unwrap_or_default();
@@ -190,8 +200,10 @@ impl Upload {
         let caller = Caller::reader(tenant.clone());
         let media_type = Some(record.media_type.as_str()).filter(|text| !text.is_empty());
         let name = Some(record.name.as_str()).filter(|text| !text.is_empty());
-        let taken = self.app.take_in(&caller, bytes, media_type, name).await;
-        self.end(&tenant).await?;
+        let taken = self.app.take_in(&caller, bytes, media_type, name).await.map_err(Failure::from);
+        if taken.as_ref().err().is_none_or(Failure::is_for_good) {
+            self.end(&tenant).await?;
+        }
         let id = taken?.digest.to_string();
         let mut file = file(&self.app, &caller, (&self.base, &self.version), &id).await?;
         file.display_name = name.map(str::to_owned).or(file.display_name);

@@ -52,7 +52,8 @@ async fn read(
             }
             _ => {
                 let text = part.text()?;
-                fields.insert(part.name, scalar(text));
+                let value = scalar(&part.name, text);
+                fields.insert(part.name, value);
             }
         }
     }
@@ -80,16 +81,14 @@ async fn taken_in(app: &App, caller: &Caller, part: &Part) -> Result<Json, Failu
     Ok(named(&asset.map_err(|error| error.context(format!("`{}`", part.name)))?))
 }
 
-/// What a field of a form says: forms know text only.
-fn scalar(text: String) -> Json {
-    match text.as_str() {
-        "true" => Json::Bool(true),
-        "false" => Json::Bool(false),
-        _ => match text.parse::<u32>() {
-            Ok(number) => number.into(),
-            Err(_) => Json::String(text),
-        },
-    }
+/// What a field of a form says: forms know text only. Inputs of the task are read as the task has them.
+fn scalar(name: &str, text: String) -> Json {
+    let known = match name {
+        "n" | "output_compression" | "partial_images" => text.parse::<u32>().ok().map(Json::from),
+        "stream" => text.parse::<bool>().ok().map(Json::from),
+        _ => None,
+    };
+    known.unwrap_or(Json::String(text))
 }
 
 /// The tasks that make a picture of pictures: those that do so by words first.

@@ -322,3 +322,58 @@ fn number(number: f64) -> Json {
         Json::from(number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_leads_back_to_its_name() {
+        let catalog = impasto_testkit::catalog().unwrap();
+        let mut seen = 0;
+        for (owner, name, entry) in every(&catalog) {
+            let version = entry.version();
+            let found = of_version(&catalog, &version).unwrap();
+            assert_eq!(found, (owner.clone(), name.clone()), "{version}");
+            assert_eq!(meant(&catalog, &owner, &name).unwrap().version, version);
+            seen += 1;
+        }
+        assert!(seen > 10);
+        assert!(of_version(&catalog, &"0".repeat(64)).is_err());
+        let named = of_version(&catalog, "any/adder:latest").unwrap();
+        assert_eq!(named, ("any".to_owned(), "adder".to_owned()));
+    }
+
+    #[test]
+    fn pages_follow_one_another_to_the_end() {
+        let catalog = impasto_testkit::catalog().unwrap();
+        let all = every(&catalog).count();
+        let (mut from, mut listed) = (0, 0);
+        loop {
+            let (models, more) = page(&catalog, from, 3);
+            (from, listed) = (from + 3, listed + models.len());
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(listed, all);
+    }
+
+    #[test]
+    fn companies_become_owners() {
+        let check = |company, expected| assert_eq!(slug(company), expected);
+        check("Black Forest Labs", "black-forest-labs");
+        check("Größer & Söhne", "gr-er-s-hne");
+        check("画", OWN);
+    }
+
+    #[test]
+    fn a_schema_tells_what_is_needed_and_what_comes() {
+        let catalog = impasto_testkit::catalog().unwrap();
+        let adder = model(&catalog, "any", "adder").unwrap().latest_version.unwrap();
+        let schemas = &adder.openapi_schema["components"]["schemas"];
+        assert_eq!(schemas["Input"]["required"], json!(["number"]));
+        assert_eq!(schemas["Input"]["properties"]["by"]["default"], 1);
+        assert_eq!(schemas["Output"], json!({"type": "integer", "title": "Output"}));
+    }
+}

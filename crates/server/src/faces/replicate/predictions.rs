@@ -25,9 +25,11 @@ use crate::files::Base;
 /// The name of this face in what is kept of a run.
 pub(super) const FACE: &str = "replicate";
 /// The most predictions in one page of a list.
-const PAGE: u32 = 100;
+const PAGE: usize = 100;
 /// Runs that are looked through at once for those of this face.
 const LOOK_THROUGH: u32 = 200;
+/// How often, for one page: what is left is for the next one.
+const LOOKS: u32 = 10;
 /// How long it is waited for the end of a prediction that was given up.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
@@ -304,25 +306,23 @@ pub(super) async fn list(
     base: Base,
 ) -> Result<Response, Refusal> {
     let caller = who.may(Scope::Read)?;
-    let (mut results, mut next) = (Vec::new(), None);
-    let mut before = cursor.map(RunId::new);
-    'pages: loop {
+    let mut results = Vec::new();
+    let mut next = cursor.map(RunId::new);
+    'pages: for _ in 0..LOOKS {
         let mut filter = RunFilter::newest(caller.tenant.clone(), LOOK_THROUGH);
-        filter.before = before.take();
+        filter.before = next.take();
         let records = app.store().list(filter).await?;
         let is_last = records.len() < LOOK_THROUGH as usize;
         for record in records {
             let id = record.run.id;
-            before = Some(id.clone());
             let origin: Origin = serde_json::from_str(&record.run.origin).unwrap_or_default();
-            if origin.face != FACE {
-                continue;
+            if origin.face == FACE {
+                if results.len() == PAGE {
+                    break 'pages;
+                }
+                let view = app.view(&caller, &id).await?;
+                results.push(prediction(&app, &caller, &base, view, Files::Addresses).await?);
             }
-            if results.len() == PAGE as usize {
-                break 'pages;
-            }
-            let view = app.view(&caller, &id).await?;
-            results.push(prediction(&app, &caller, &base, view, Files::Addresses).await?);
             next = Some(id);
         }
         if is_last {

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 /// Zero crossings of the sinc on each side of its middle.
 const CROSSINGS: usize = 12;
 /// The most phases that are told apart.
-const PHASES_MAX: u32 = 1024;
+const PHASES_MAX: u64 = 1024;
 
 /// Changes the sample rate of interleaved samples.
 pub(super) struct Resampler {
@@ -13,6 +13,8 @@ pub(super) struct Resampler {
     /// Input frames for each output frame, as `step / phases`.
     step: u64,
     phases: u64,
+    /// How many of the phases have a filter of their own; the others take the one before them.
+    told_apart: u64,
     /// Where the next output frame lies, in units of `1 / phases` frames after the first one kept.
     at: u64,
     /// Frames on each side of the middle.
@@ -29,21 +31,16 @@ fn divisor(a: u32, b: u32) -> u32 {
 impl Resampler {
     pub(super) fn new(from_hz: u32, to_hz: u32, channels: usize) -> Self {
         let divisor = divisor(from_hz, to_hz).max(1);
-        let (phases, step) = match (to_hz / divisor, from_hz / divisor) {
-            (phases, step) if phases <= PHASES_MAX => (u64::from(phases), u64::from(step)),
-            _ => {
-                let step = f64::from(from_hz) / f64::from(to_hz) * f64::from(PHASES_MAX);
-                (u64::from(PHASES_MAX), step.round() as u64)
-            }
-        };
+        let (phases, step) = (u64::from(to_hz / divisor), u64::from(from_hz / divisor));
+        let told_apart = phases.min(PHASES_MAX);
         let cutoff = (f64::from(to_hz) / f64::from(from_hz)).min(1.0) * 0.95;
         let reach = (CROSSINGS as f64 / cutoff).ceil() as usize;
-        let mut taps = Vec::with_capacity(phases as usize * reach * 2);
-        for phase in 0..phases {
-            taps.extend(filter(phase as f64 / phases as f64, cutoff, reach));
+        let mut taps = Vec::with_capacity(told_apart as usize * reach * 2);
+        for phase in 0..told_apart {
+            taps.extend(filter(phase as f64 / told_apart as f64, cutoff, reach));
         }
         let kept = vec![0; (reach - 1) * channels];
-        Self { channels, step, phases, at: 0, reach, taps, kept }
+        Self { channels, step, phases, told_apart, at: 0, reach, taps, kept }
     }
 
     /// The output frames for which enough has come.
@@ -53,8 +50,8 @@ impl Resampler {
         let width = self.reach * 2;
         let mut out = Vec::new();
         loop {
-            let (first, phase) =
-                ((self.at / self.phases) as usize, (self.at % self.phases) as usize);
+            let (first, phase) = ((self.at / self.phases) as usize, self.at % self.phases);
+            let phase = (phase * self.told_apart / self.phases) as usize;
             let taps = self.taps.get(phase * width..(phase + 1) * width).unwrap_or_default();
             if first + width > frames || taps.is_empty() {
                 break;

@@ -1,0 +1,79 @@
+//! The queue: places in it, priorities, start deadlines, and what is told when there is no more room.
+
+use serde_json::json;
+
+use crate::client::{get, picture, post, run, submit, wait_for};
+use crate::harness::{Place, Setup};
+
+fn one_at_a_time(settings: &str, latency_ms: u32) -> Place {
+    Place::new(Setup {
+        settings: settings.to_owned(),
+        misbehave: Some(format!("latency_ms={latency_ms}")),
+        concurrency: Some(1),
+    })
+}
+
+#[test]
+fn runs_that_wait_know_their_place_and_the_most_important_goes_first() {
+    let place = one_at_a_time("", 1_000);
+    let server = place.serve();
+    let address = server.address;
+    let first = submit(address, &[], &picture(0));
+    wait_for(address, &first, "running");
+    let later: Vec<String> = (1..=3).map(|number| submit(address, &[], &picture(number))).collect();
+    for (place, id) in later.iter().enumerate() {
+        let seen = wait_for(address, id, "queued");
+        assert_eq!(seen["queue_position"], place, "{seen}");
+    }
+    let mut urgent = picture(4);
+    urgent["priority"] = json!(10);
+    let urgent = submit(address, &[], &urgent);
+    assert_eq!(wait_for(address, &urgent, "queued")["queue_position"], 0);
+    assert_eq!(run(address, &later[0])["queue_position"], 1);
+    let begun = |id: &str| wait_for(address, id, "succeeded")["started_ms"].as_u64().unwrap();
+    let order: Vec<u64> =
+        [&first, &urgent, &later[0], &later[1], &later[2]].map(|id| begun(id)).into();
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn a_run_that_does_not_start_in_time_is_given_up() {
+    let place = one_at_a_time("", 1_500);
+    let server = place.serve();
+    let address = server.address;
+    let first = submit(address, &[], &picture(0));
+    wait_for(address, &first, "running");
+    let mut hasty = picture(1);
+    hasty["start_within_ms"] = json!(300);
+    let hasty = submit(address, &[], &hasty);
+    let seen = wait_for(address, &hasty, "cancelled");
+    assert_eq!(seen["error"]["code"], "timeout", "{seen}");
+    assert_eq!(run(address, &first)["status"], "running", "nobody else is hurt");
+    let mut patient = picture(2);
+    patient["start_within_ms"] = json!(20_000);
+    let patient = submit(address, &[], &patient);
+    wait_for(address, &patient, "succeeded");
+}
+
+#[test]
+fn when_there_is_no_room_it_is_said_when_to_come_again() {
+    let place = one_at_a_time("[engine]\nruns_max = 3\ncome_again_ms = 1500\n", 400);
+    let mut server = place.serve();
+    let address = server.address;
+    let taken: Vec<String> = (0..3).map(|number| submit(address, &[], &picture(number))).collect();
+    let refused = post(address, "/v1/runs", &[("prefer", "respond-async")], &picture(3));
+    assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
+    assert_eq!(refused.header("retry-after"), Some("2"), "{}", refused.head);
+    assert_eq!(refused.json()["retry_after_ms"], 1_500);
+    // One that was taken before is still found: that needs no room.
+    let known = [("prefer", "respond-async"), ("idempotency-key", "a")];
+    assert_eq!(post(address, "/v1/runs", &known, &picture(4)).status, 429);
+    for run in &taken {
+        wait_for(address, run, "succeeded");
+    }
+    let again = submit(address, &known, &picture(4));
+    wait_for(address, &again, "succeeded");
+    assert_eq!(submit(address, &known, &picture(4)), again);
+    assert_eq!(get(address, "/v1/runs").json()["runs"].as_array().unwrap().len(), 4);
+    server.check_well();
+}
