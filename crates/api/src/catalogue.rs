@@ -118,7 +118,7 @@ pub struct ModelView {
     pub tasks: Vec<String>,
     /// Public measurements.
     pub quality: Vec<QualityView>,
-    /// `active`, `deprecated` or `retired`.
+    /// `active`, `preview`, `deprecated`, `retired` or `no_api`.
     pub status: String,
     /// Where it is offered.
     pub offers: Vec<OfferView>,

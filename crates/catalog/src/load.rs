@@ -86,23 +86,14 @@ enum Entry {
 /// A file that is read, and what is to be said about it.
 type Read = (Entry, Vec<Diagnostic>);
 
-/// So many threads read the models. They are independent of each other, and their order does not
-/// depend on who is done first.
-const READERS: usize = 4;
-
 /// See [`Catalog::load`].
 pub(crate) fn load(layers: &[Layer]) -> Result<(Catalog, Vec<Finding>), Vec<Finding>> {
     let mut findings = Vec::new();
     let sources = overlay(layers, &mut findings);
     let mut catalog = Catalog { revision: revision(&sources), ..Catalog::default() };
-    let (models, others): (Vec<_>, Vec<_>) =
-        sources.iter().partition(|((kind, _), _)| *kind == Kind::Model);
-    for ((kind, id), source) in others {
+    // Tasks come first, then providers, then the models that name them.
+    for ((kind, id), source) in &sources {
         let read = read_entry(&catalog, source, *kind, id);
-        keep(&mut catalog, source, read, &mut findings);
-    }
-    let read = read_models(&catalog, &models);
-    for ((_, source), read) in models.into_iter().zip(read) {
         keep(&mut catalog, source, read, &mut findings);
     }
     for offer in catalog.offers.values() {
@@ -115,25 +106,6 @@ pub(crate) fn load(layers: &[Layer]) -> Result<(Catalog, Vec<Finding>), Vec<Find
         return Err(findings);
     }
     Ok((catalog, findings))
-}
-
-/// Reads models side by side, in the order in which they are given.
-fn read_models(catalog: &Catalog, models: &[(&(Kind, &str), &Source<'_>)]) -> Vec<Read> {
-    let read = |part: &[(&(Kind, &str), &Source<'_>)]| -> Vec<Read> {
-        part.iter().map(|((kind, id), source)| read_entry(catalog, source, *kind, id)).collect()
-    };
-    if models.len() < READERS * READERS {
-        return read(models);
-    }
-    std::thread::scope(|scope| {
-        let parts = models.chunks(models.len().div_ceil(READERS));
-        let readers: Vec<_> = parts.map(|part| (part, scope.spawn(move || read(part)))).collect();
-        // A reader never panics; if one did, its part would be read here.
-        readers
-            .into_iter()
-            .flat_map(|(part, reader)| reader.join().unwrap_or_else(|_| read(part)))
-            .collect()
-    })
 }
 
 /// Reads one file. What could be read counts even with problems, so that its users are not blamed too.

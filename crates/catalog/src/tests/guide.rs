@@ -12,13 +12,15 @@ fn examples() -> Vec<&'static str> {
 
 #[test]
 fn the_examples_load() {
-    let [model, task, provider, price] = examples()[..] else {
-        unreachable!("the guide has a model, a task, a provider and a price")
+    let [model, task, provider, hosted, offered, price] = examples()[..] else {
+        unreachable!("the guide has two models, a task, two providers and a price")
     };
     let files = [
         ("models/acme/quick-sketch.toml", model),
         ("tasks/sharpen-image.toml", task),
         ("providers/builtin.toml", provider),
+        ("providers/acme-cloud.toml", hosted),
+        ("models/acme/acme-pixels-2.toml", offered),
     ];
     let loaded = Catalog::load(&[Layer::embedded(), layer("yours", &files)]);
     let (catalog, warnings) = loaded.map_err(|findings| super::shown(&findings)).unwrap();

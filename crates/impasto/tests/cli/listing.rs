@@ -9,8 +9,8 @@ fn models_and_tasks_are_listed_for_people_and_machines() {
     assert!(place.succeed(&["tasks", "stitch-video"]).stdout.contains("transition_duration"));
     let models = place.succeed(&["models", "--task", "text-to-image", "--json"]).json();
     let models = models.as_array().unwrap();
-    assert!(!models.is_empty());
-    for model in models {
+    assert!(models.len() > 50, "{}", models.len());
+    for model in models.iter().take(2) {
         let shown = place.succeed(&["models", "show", model["id"].as_str().unwrap()]);
         assert!(shown.stdout.contains("licence") && shown.stdout.contains("text-to-image"));
     }
@@ -19,12 +19,48 @@ fn models_and_tasks_are_listed_for_people_and_machines() {
 }
 
 #[test]
+fn models_are_searched_sorted_and_told_what_they_lack() {
+    let place = Place::new();
+    let listed = |words: &[&str]| -> Vec<serde_json::Value> {
+        let words: Vec<&str> = ["models", "--json"].iter().chain(words).copied().collect();
+        place.succeed(&words).json().as_array().unwrap().clone()
+    };
+    let all = listed(&["--all"]);
+    let served = listed(&[]);
+    assert!(served.len() >= 300 && all.len() > served.len());
+    let frames = listed(&["--task", "image-to-video", "--can", "last_frame"]);
+    assert!(!frames.is_empty() && frames.len() < served.len());
+    place.refuse(&["models", "--can", "last_fram"], &["did you mean `last_frame`"]);
+    let retired = all.iter().find(|model| {
+        model["lifecycle"]["status"] == "retired" && !model["lifecycle"]["replacement"].is_null()
+    });
+    let retired = retired.unwrap();
+    let (id, next) = (&retired["id"], &retired["lifecycle"]["replacement"]);
+    let (id, next) = (id.as_str().unwrap(), next.as_str().unwrap());
+    let shown = place.succeed(&["models", "show", id]).stdout;
+    assert!(shown.contains("retired") && shown.contains(next), "{shown}");
+    let asked = ["generate", "text-to-image", "a mug", "--model", id];
+    place.refuse(&asked, &["is retired", next]);
+    let hosted = served.iter().find(|model| {
+        model["tasks"].as_array().is_some_and(|tasks| tasks.contains(&"text-to-image".into()))
+            && model["company"] != "impasto"
+    });
+    let hosted = hosted.unwrap()["id"].as_str().unwrap();
+    let shown = place.succeed(&["models", "show", hosted]).stdout;
+    assert!(shown.contains("no driver for") || shown.contains("set "), "{shown}");
+}
+
+#[test]
 fn every_offer_names_an_operation_of_this_program() {
     let catalog = impasto_catalog::Catalog::embedded().unwrap();
     let tools = impasto_media::operations();
     let sketches = impasto_studio::operations();
     for offer in catalog.offers.values() {
-        let dialect = &catalog.provider(&offer.provider).unwrap().dialect;
+        let provider = catalog.provider(&offer.provider).unwrap();
+        if !provider.is_local() {
+            continue;
+        }
+        let dialect = &provider.dialect;
         let operations = if dialect == "tools" { &tools } else { &sketches };
         assert!(
             operations.iter().any(|operation| operation.name == offer.endpoint),

@@ -4,7 +4,7 @@ use axum::extract::State;
 use impasto_api::{
     CatalogueView, FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView,
 };
-use impasto_catalog::{Catalog, LifecycleStatus, Model, Offer};
+use impasto_catalog::{Catalog, Model, Offer};
 use impasto_domain::{Error, Field, Task, TaskId};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -66,11 +66,6 @@ fn model_view(catalog: &Catalog, model: &Model) -> ModelView {
         source: quality.source.clone(),
         date: quality.date.clone(),
     });
-    let status = match model.lifecycle.status {
-        LifecycleStatus::Active => "active",
-        LifecycleStatus::Deprecated => "deprecated",
-        LifecycleStatus::Retired => "retired",
-    };
     ModelView {
         id: model.id.to_string(),
         title: model.title.clone(),
@@ -83,7 +78,7 @@ fn model_view(catalog: &Catalog, model: &Model) -> ModelView {
         tier: model.tier.to_string(),
         tasks: model.tasks.iter().map(TaskId::to_string).collect(),
         quality: quality.collect(),
-        status: status.to_owned(),
+        status: model.lifecycle.status.as_str().to_owned(),
         offers: offers.map(offer_view).collect(),
     }
 }
