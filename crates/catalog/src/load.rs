@@ -79,7 +79,7 @@ type Sources<'a> = BTreeMap<(Kind, &'a str), Source<'a>>;
 /// What a file describes, once it is read.
 enum Entry {
     Task(Task),
-    Provider(Provider),
+    Provider(Box<Provider>),
     Model(Box<Model>, Vec<Offer>),
 }
 
@@ -130,7 +130,7 @@ fn read_entry(catalog: &Catalog, source: &Source<'_>, kind: Kind, id: &str) -> R
 fn read_table(catalog: &Catalog, table: Table<'_>, kind: Kind, id: &str) -> Entry {
     match kind {
         Kind::Task => Entry::Task(field::read_task(table, id)),
-        Kind::Provider => Entry::Provider(provider::read_provider(table, id)),
+        Kind::Provider => Entry::Provider(Box::new(provider::read_provider(table, id))),
         Kind::Model => {
             let (model, offers) = model::read_model(table, id, catalog);
             Entry::Model(Box::new(model), offers)
@@ -150,7 +150,7 @@ fn keep(
             catalog.tasks.insert(task.id.clone(), task);
         }
         Entry::Provider(provider) => {
-            catalog.providers.insert(provider.id.clone(), provider);
+            catalog.providers.insert(provider.id.clone(), *provider);
         }
         Entry::Model(model, offers) => {
             catalog.models.insert(model.id.clone(), *model);

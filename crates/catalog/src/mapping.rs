@@ -199,10 +199,10 @@ impl Request {
         match place {
             Place::Body(pointer) => pointer.put_freely(&mut self.body, value),
             Place::Query(name) => {
-                self.query.extend(value.as_field().map(|text| (name.clone(), text)))
+                self.query.extend(value.as_field().map(|text| (name.clone(), text)));
             }
             Place::Path(name) => {
-                self.path.extend(value.as_field().map(|text| (name.clone(), text)))
+                self.path.extend(value.as_field().map(|text| (name.clone(), text)));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! capability that the reader does not. What depends on other files (whether a task has an input of
 //! that name) only loading can tell.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::count::Unit;
 use crate::load::capability::CAPABILITIES;
@@ -15,12 +15,12 @@ const ID: &str = "^[a-z0-9][a-z0-9._-]*$";
 const FILE_FORMS: [&str; 5] = ["url", "upload", "base64", "data_uri", "part"];
 
 fn object(properties: Json, required: &[&str]) -> Json {
-    json!({
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": false,
-    })
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), json!("object"));
+    schema.insert("properties".to_owned(), properties);
+    schema.insert("required".to_owned(), json!(required));
+    schema.insert("additionalProperties".to_owned(), json!(false));
+    Json::Object(schema)
 }
 
 fn file(title: &str, properties: Json, required: &[&str]) -> Json {

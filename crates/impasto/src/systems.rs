@@ -48,7 +48,7 @@ fn providers(catalog: &Catalog) -> String {
 
 fn row(catalog: &Catalog, model: &Model) -> String {
     let offers: Vec<&Offer> = model.offers.iter().filter_map(|id| catalog.offers.get(id)).collect();
-    let tasks: Vec<&str> = model.tasks.iter().map(|task| task.as_str()).collect();
+    let tasks: Vec<&str> = model.tasks.iter().map(impasto_domain::TaskId::as_str).collect();
     let providers: BTreeSet<&str> = offers.iter().map(|offer| offer.provider.as_str()).collect();
     let places = providers.into_iter().map(|provider| {
         let served = |offer: &&&Offer| {

@@ -71,5 +71,5 @@ fn is_file(ty: &Type) -> bool {
 /// One pointer, or several of which the first that finds something counts.
 fn read_pointers(node: Node<'_>) -> Vec<Pointer> {
     let items = if node.as_text().is_some() { vec![node] } else { node.items() };
-    items.iter().filter_map(|item| item.parse::<Pointer>()).collect()
+    items.iter().filter_map(Node::parse::<Pointer>).collect()
 }

@@ -183,18 +183,18 @@ pub(super) fn id_of(uri: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn check_size(shape: Option<&str>, size: Option<&str>, expected: Json) {
+    fn check_size(shape: Option<&str>, size: Option<&str>, expected: &Json) {
         let mut input = Map::new();
         put_size(&mut input, shape, size).unwrap();
-        assert_eq!(Json::Object(input), expected, "{shape:?} {size:?}");
+        assert_eq!(Json::Object(input), *expected, "{shape:?} {size:?}");
     }
 
     #[test]
     fn sizes_become_what_tasks_take() {
-        check_size(None, None, json!({}));
-        check_size(Some("16:9"), Some("1K"), json!({"aspect_ratio": "16:9"}));
-        check_size(Some("16:9"), Some("2K"), json!({"width": 2048, "height": 1152}));
-        check_size(None, Some("512"), json!({"width": 512, "height": 512}));
+        check_size(None, None, &json!({}));
+        check_size(Some("16:9"), Some("1K"), &json!({"aspect_ratio": "16:9"}));
+        check_size(Some("16:9"), Some("2K"), &json!({"width": 2048, "height": 1152}));
+        check_size(None, Some("512"), &json!({"width": 512, "height": 512}));
         assert!(put_size(&mut Map::new(), None, Some("9K")).is_err());
         assert!(put_size(&mut Map::new(), Some("0:0"), Some("2K")).is_err());
     }

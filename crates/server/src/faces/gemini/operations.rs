@@ -27,7 +27,7 @@ fn run_of(name: &str) -> RunId {
 /// `GET {model}/operations/{id}`.
 pub(super) async fn get(asked: Asked, name: String, kind: Kind) -> Result<Response, Failure> {
     let view = asked.app.view(&asked.caller, &run_of(&name)).await?;
-    Ok(json(&asked.operation(name, kind, view).await?)?)
+    json(&asked.operation(name, kind, view).await?)
 }
 
 /// `POST {model}:fetchPredictOperation`.

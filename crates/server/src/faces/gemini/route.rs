@@ -132,8 +132,8 @@ fn model(resource: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(method: Method, path: &str, expected: Option<Route>) {
-        assert_eq!(parse(&method, path), expected, "{method} {path}");
+    fn check(method: &Method, path: &str, expected: impl Into<Option<Route>>) {
+        assert_eq!(parse(method, path), expected.into(), "{method} {path}");
     }
 
     #[test]
@@ -142,19 +142,19 @@ mod tests {
             |model: &str, stream| Some(Route::Generate { model: model.to_owned(), stream });
         for version in ["v1", "v1beta", "v1beta1", "v1alpha"] {
             let path = format!("/{version}/models/hero:generateContent");
-            check(Method::POST, &path, generate("hero", false));
+            check(&Method::POST, &path, generate("hero", false));
         }
         let path = "/v1/models/a/b:streamGenerateContent";
-        check(Method::POST, path, generate("a/b", true));
+        check(&Method::POST, path, generate("a/b", true));
         let path = "/v1beta1/publishers/google/models/hero:generateContent";
-        check(Method::POST, path, generate("hero", false));
+        check(&Method::POST, path, generate("hero", false));
         let path = "/v1beta1/projects/p/locations/l/publishers/acme/models/m:generateContent";
-        check(Method::POST, path, generate("acme/m", false));
-        check(Method::POST, "/v2/models/hero:generateContent", None);
-        check(Method::POST, "/v1/models/hero:embedContent", None);
-        check(Method::POST, "/v1/models/:predict", None);
-        check(Method::GET, "/v1/models/hero:generateContent", None);
-        check(Method::POST, "/v1", None);
+        check(&Method::POST, path, generate("acme/m", false));
+        check(&Method::POST, "/v2/models/hero:generateContent", None);
+        check(&Method::POST, "/v1/models/hero:embedContent", None);
+        check(&Method::POST, "/v1/models/:predict", None);
+        check(&Method::GET, "/v1/models/hero:generateContent", None);
+        check(&Method::POST, "/v1", None);
     }
 
     #[test]
@@ -162,33 +162,37 @@ mod tests {
         let resource = "publishers/google/models/veo".to_owned();
         let begin = Route::Begin { model: "veo".to_owned(), resource, kind: Kind::Cloud };
         let path = "/v1beta1/publishers/google/models/veo:predictLongRunning";
-        check(Method::POST, path, Some(begin));
+        check(&Method::POST, path, Some(begin));
         let path = "/v1beta1/publishers/google/models/veo:fetchPredictOperation";
-        check(Method::POST, path, Some(Route::FetchOperation));
+        check(&Method::POST, path, Some(Route::FetchOperation));
         let name = "models/veo/operations/r1".to_owned();
         let operation = Route::Operation { name: name.clone(), kind: Kind::Developer };
-        check(Method::GET, "/v1beta/models/veo/operations/r1", Some(operation));
+        check(&Method::GET, "/v1beta/models/veo/operations/r1", Some(operation));
         let path = "/v1beta/models/veo/operations/r1:cancel";
-        check(Method::POST, path, Some(Route::CancelOperation { name }));
-        check(Method::POST, "/v1beta/models/veo:cancel", None);
+        check(&Method::POST, path, Some(Route::CancelOperation { name }));
+        check(&Method::POST, "/v1beta/models/veo:cancel", None);
     }
 
     #[test]
     fn files_are_told_from_models() {
         let (version, id) = ("v1beta".to_owned(), "ab12".to_owned());
         check(
-            Method::GET,
+            &Method::GET,
             "/v1beta/files/ab12",
             Some(Route::File { version: version.clone(), id: id.clone() }),
         );
-        check(Method::GET, "/v1beta/files/ab12:download", Some(Route::Download { id: id.clone() }));
-        check(Method::DELETE, "/v1beta/files/ab12", Some(Route::DeleteFile { id }));
-        check(Method::GET, "/v1beta/files", Some(Route::Files { version: version.clone() }));
-        check(Method::POST, "/upload/v1beta/files", Some(Route::Upload { version }));
-        check(Method::GET, "/upload/v1beta/files", None);
-        check(Method::GET, "/v1/models/hero", Some(Route::Model { model: "hero".to_owned() }));
-        check(Method::GET, "/v1/models", Some(Route::Models(Kind::Developer)));
-        check(Method::GET, "/v1beta1/publishers/google/models", Some(Route::Models(Kind::Cloud)));
-        check(Method::GET, "/v1/caches", None);
+        check(
+            &Method::GET,
+            "/v1beta/files/ab12:download",
+            Some(Route::Download { id: id.clone() }),
+        );
+        check(&Method::DELETE, "/v1beta/files/ab12", Some(Route::DeleteFile { id }));
+        check(&Method::GET, "/v1beta/files", Some(Route::Files { version: version.clone() }));
+        check(&Method::POST, "/upload/v1beta/files", Some(Route::Upload { version }));
+        check(&Method::GET, "/upload/v1beta/files", None);
+        check(&Method::GET, "/v1/models/hero", Some(Route::Model { model: "hero".to_owned() }));
+        check(&Method::GET, "/v1/models", Some(Route::Models(Kind::Developer)));
+        check(&Method::GET, "/v1beta1/publishers/google/models", Some(Route::Models(Kind::Cloud)));
+        check(&Method::GET, "/v1/caches", None);
     }
 }

@@ -93,7 +93,7 @@ async fn file(app: &App, caller: &Caller, base: &Base, digest: Digest) -> Result
 fn shown(base: &Base, entry: &AssetEntry) -> Result<wire::File> {
     let asset = asset_of(&entry.body)?;
     let mut body: Json = serde_json::from_str(&entry.body).unwrap_or_default();
-    let metadata = body.get_mut("metadata").map(Json::take).unwrap_or_else(|| json!({}));
+    let metadata = body.get_mut("metadata").map_or_else(|| json!({}), Json::take);
     let id = asset.digest.to_string();
     Ok(wire::File {
         name: entry.name.clone(),
