@@ -77,3 +77,24 @@ fn when_there_is_no_room_it_is_said_when_to_come_again() {
     assert_eq!(get(address, "/v1/runs").json()["runs"].as_array().unwrap().len(), 4);
     server.check_well();
 }
+
+#[test]
+fn a_start_that_is_missed_while_no_server_runs_is_missed() {
+    let place = one_at_a_time("", 700);
+    let server = place.serve();
+    let address = server.address;
+    let first = submit(address, &[], &picture(0));
+    wait_for(address, &first, "running");
+    let mut hasty = picture(1);
+    hasty["start_within_ms"] = json!(600);
+    let hasty = submit(address, &[], &hasty);
+    let mut patient = picture(2);
+    patient["start_within_ms"] = json!(60_000);
+    let patient = submit(address, &[], &patient);
+    server.kill();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let server = place.serve_at(address);
+    assert_eq!(wait_for(server.address, &hasty, "cancelled")["error"]["code"], "timeout");
+    wait_for(server.address, &first, "succeeded");
+    wait_for(server.address, &patient, "succeeded");
+}
