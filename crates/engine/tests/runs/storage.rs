@@ -51,7 +51,8 @@ async fn two_processes_do_not_work_on_the_same_run() {
 async fn a_full_disk_stops_a_run_that_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let far = folder.path().join("far");
-    let tight = SqliteOptions { pages_max: Some(30) };
+    // Room for the tables and the run, and not much more.
+    let tight = SqliteOptions { pages_max: Some(60) };
     let stage = far_stage(stage_in(folder.path(), &tight), &far, 5);
     let (engine, plan) = (stage.engine(), stage.plan(CHAIN).unwrap());
     let handle = submit(&engine, &plan, &[]).await;
