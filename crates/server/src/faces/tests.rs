@@ -37,32 +37,13 @@ description = "Tells what there is before it is done."
 tier = "hero"
 "#;
 
-const NEW_TASKS: [(&str, &str); 3] = [
-    (
-        "speech-to-text",
-        "[input.file]\ntype = \"audio\"\nrequired = true\n\
-         [output.text]\ntype = \"text\"\n[output.segments]\ntype = \"list<json>\"\n",
-    ),
-    (
-        "text-to-sound",
-        "[input.text]\ntype = \"text\"\nrequired = true\n[input.duration]\ntype = \"number\"\n\
-         [output.audio]\ntype = \"audio\"\n",
-    ),
-    (
-        "edit-image",
-        "[input.prompt]\ntype = \"prompt\"\nrequired = true\n\
-         [input.images]\ntype = \"list<image>\"\nrequired = true\n\
-         [output.images]\ntype = \"list<image>\"\n",
-    ),
-];
-
 /// The endpoints of the teller, by task.
 const OFFERS: [(&str, &str); 5] = [
     ("text-to-speech", "say"),
     ("text-to-image", "show"),
     ("edit-image", "show"),
     ("text-to-sound", "say"),
-    ("speech-to-text", "hear"),
+    ("transcribe-audio", "hear"),
 ];
 
 const RATE_HZ: u32 = 24_000;
@@ -173,14 +154,10 @@ fn catalog() -> Catalog {
              time = {{ fixed_ms = 1 }}\nprice = \"free\"\n"
         ));
     }
-    let mut files = vec![
+    let files = vec![
         ("providers/here.toml".to_owned(), PROVIDER.to_owned()),
         ("models/test/teller.toml".to_owned(), teller),
     ];
-    for (task, fields) in NEW_TASKS {
-        let head = format!("id = \"{task}\"\ntitle = \"{task}\"\ndescription = \"Does {task}.\"\n");
-        files.push((format!("tasks/{task}.toml"), head + fields));
-    }
     let layer = Layer { name: "test".to_owned(), files };
     let shown = |findings: Vec<Finding>| findings.iter().map(Finding::render).collect::<String>();
     Catalog::load(&[Layer::embedded(), layer]).map_err(shown).unwrap().0

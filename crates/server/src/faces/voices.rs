@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use impasto_catalog::{Catalog, similar};
+use impasto_catalog::{Catalog, Offer, similar};
 use impasto_domain::{Error, ModelId, Result, TaskId};
 
 /// The task that has voices.
@@ -15,11 +15,19 @@ const VOICE: &str = "voice";
 static NAMES: LazyLock<BTreeMap<String, BTreeMap<String, String>>> =
     LazyLock::new(|| toml::from_str(include_str!("../../data/voices.toml")).unwrap_or_default());
 
-/// The voices that are known of a model, or of all; none if any name may be one.
+/// The voices that are known of a model, or of all that work in this process; none if any name may be
+/// one.
 pub(crate) fn known(catalog: &Catalog, model: Option<&ModelId>) -> Option<BTreeSet<String>> {
     let task = TaskId::new(SPEAK);
     let mut voices = BTreeSet::new();
-    for offer in catalog.offers_for(&task).filter(|o| model.is_none_or(|model| o.model == *model)) {
+    let is_local = |offer: &&Offer| {
+        catalog.provider(&offer.provider).is_ok_and(impasto_catalog::Provider::is_local)
+    };
+    let meant = |offer: &&Offer| match model {
+        Some(model) => offer.model == *model,
+        None => is_local(offer),
+    };
+    for offer in catalog.offers_for(&task).filter(meant) {
         let narrowed = offer.params.get(VOICE).map(|narrowing| &narrowing.values);
         match narrowed.filter(|values| !values.is_empty()) {
             Some(values) => voices.extend(values.iter().cloned()),

@@ -21,8 +21,8 @@ use crate::faces::pieces::Pieces;
 use crate::faces::sound::{Flow, Wanted, sound_of};
 
 const MUSIC: &str = "text-to-music";
-/// Tasks that make sounds of words, best first.
-const SOUNDS: [&str; 4] = ["text-to-sound", "text-to-audio", "sound-effects", "sfx"];
+/// The task that makes sounds of words.
+const SOUNDS: [&str; 1] = ["text-to-sound"];
 /// What separates the parts of a detailed answer.
 const BOUNDARY: &str = "impasto-music";
 

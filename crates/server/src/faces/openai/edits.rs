@@ -18,7 +18,7 @@ use crate::files::{Base, named};
 
 const ROUTE: &str = "images/edits";
 /// Tasks that change a picture as words say, best first.
-const BY_WORDS: [&str; 3] = ["edit-image", "image-to-image", "inpaint-image"];
+const BY_WORDS: [&str; 2] = ["edit-image", "inpaint-image"];
 /// The most pictures in one call.
 const PICTURES_MAX: usize = 16;
 

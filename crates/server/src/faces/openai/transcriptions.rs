@@ -19,9 +19,8 @@ use crate::faces::sound::succeeded;
 use crate::files::named;
 
 const ROUTE: &str = "audio/transcriptions";
-/// Tasks that take words down, best first.
-const TASKS: [&str; 4] =
-    ["speech-to-text", "transcribe-audio", "audio-to-text", "transcribe-speech"];
+/// The task that takes words down.
+const TASKS: [&str; 1] = ["transcribe-audio"];
 
 pub(super) async fn transcribe(
     State(app): State<App>,
@@ -32,7 +31,7 @@ pub(super) async fn transcribe(
     let form = Form::read(&app, &asking.headers, body).await?;
     let task = first_task(&app.catalog(), &TASKS).ok_or_else(|| {
         let error = Error::not_found("no model of this server takes words down");
-        super::no_model(error.hint("add one that does speech-to-text to the catalogue"))
+        super::no_model(error.hint("add one that does transcribe-audio to the catalogue"))
     })?;
     let wish = form.fingerprint();
     let (mut input, mut model, mut format) = (Map::new(), None, "json".to_owned());
@@ -41,7 +40,7 @@ pub(super) async fn transcribe(
             "file" => {
                 let (media_type, name) = (part.media_type.as_deref(), part.file_name.as_deref());
                 let asset = app.take_in(&caller, part.bytes.clone(), media_type, name).await;
-                input.insert("file".to_owned(), named(&asset.map_err(|e| e.context("`file`"))?));
+                input.insert("audio".to_owned(), named(&asset.map_err(|e| e.context("`file`"))?));
             }
             "model" => model = Some(part.text()?),
             "response_format" => format = part.text()?,

@@ -209,11 +209,13 @@ async fn a_workflow_is_kept_planned_run_and_answered() {
 }
 
 #[tokio::test]
-async fn a_plan_says_what_a_call_would_cost_and_pays_nothing() {
+async fn a_plan_says_what_is_missing_and_who_cannot_be_used_and_runs_nothing() {
     let house = House::new().await;
     let body = json!({ "task": "add", "input": { "number": 1 } });
     let plan = house.post("/v1/plan", &[], &body).await.json();
-    assert_eq!(plan["cost_high"]["micros"], 10_000, "{plan}");
+    let absent = &plan["steps"][0]["decision"]["absent"][0];
+    assert_eq!(absent["provider"], "far", "{plan}");
+    assert!(absent["reason"].as_str().unwrap().contains("no driver"), "{plan}");
     assert_eq!(house.get("/v1/runs").await.json()["runs"], json!([]));
     let both = house.post("/v1/plan", &[], &json!({ "task": "add", "source": "a" })).await;
     assert_eq!(both.code(), "invalid_input");
