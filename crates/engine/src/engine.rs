@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use impasto_catalog::Catalog;
 use impasto_domain::{
-    AssetRef, Error, ErrorKind, InstanceKey, Policy, Result, RunId, TenantId, Values,
+    AssetRef, Error, ErrorKind, InstanceKey, Policy, Result, RunId, TaskId, TenantId, Values,
 };
 use impasto_store::{
     Created, DeliveryState, Lease, NewRun, RunFilter, RunRecord, RunStatus, StoredRun,
@@ -126,6 +126,13 @@ impl Engine {
     /// The catalogue as it is now.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.catalog()
+    }
+
+    /// Whether somebody who can be used here does this task.
+    pub fn can_do(&self, task: &TaskId) -> bool {
+        let health = self.inner.health();
+        let catalog = self.catalog();
+        catalog.offers_for(task).any(|offer| !health.unusable.contains_key(&offer.provider))
     }
 
     /// Uses another catalogue from now on; runs under way keep the one that they began with.

@@ -9,7 +9,7 @@ use impasto_domain::{
     Value, Values,
 };
 use impasto_engine::{
-    Ask, Lane, LogLine, Request, RunHandle, RunSummary, Source, Submitted, Updates,
+    Ask, Engine, Lane, LogLine, Request, RunHandle, RunSummary, Source, Submitted, Updates,
 };
 use impasto_store::{Claim, ClaimKind, RunRecord, RunStatus};
 use impasto_workflow::Plan;
@@ -320,7 +320,7 @@ impl App {
         let mut policy = call.policy.clone();
         let task = match &call.name {
             Name::Task(task) => task.clone(),
-            Name::Model(name) => of_model(&catalog, name, call, &mut policy)?,
+            Name::Model(name) => of_model((&catalog, self.engine()), name, call, &mut policy)?,
             Name::Workflow { name, version } => {
                 let plan = self.workflow(caller, name, *version).await?;
                 return Ok(Meant::of(plan, policy));
@@ -491,7 +491,12 @@ fn replace_asset(value: &mut Value, digest: Digest, own: &impasto_domain::AssetR
 pub(crate) const ANY_MODEL: &str = "auto";
 
 /// The task that is meant by the name of a model; what the name says of the route goes into the policy.
-fn of_model(catalog: &Catalog, name: &str, call: &Call, policy: &mut Policy) -> Result<TaskId> {
+fn of_model(
+    (catalog, engine): (&Catalog, &Engine),
+    name: &str,
+    call: &Call,
+    policy: &mut Policy,
+) -> Result<TaskId> {
     let tier = match name {
         ANY_MODEL => Some(None),
         "draft" => Some(Some(Tier::Draft)),
@@ -501,8 +506,9 @@ fn of_model(catalog: &Catalog, name: &str, call: &Call, policy: &mut Policy) -> 
     };
     if let Some(tier) = tier {
         policy.tier = tier.or(policy.tier);
-        let task = call.tasks.iter().find(|task| catalog.tasks.contains_key(*task));
-        return task.cloned().ok_or_else(|| {
+        let known = |task: &&TaskId| catalog.tasks.contains_key(*task);
+        let task = call.tasks.iter().find(|task| engine.can_do(task));
+        return task.or_else(|| call.tasks.iter().find(known)).cloned().ok_or_else(|| {
             Error::invalid(format!("`{name}` does not say what is to be done"))
                 .hint("name a task, such as text-to-image")
         });

@@ -58,7 +58,7 @@ const runs = async (name = "normal") => {
     const headers = { authorization: `Bearer ${keyOf(name)}` };
     const page = await (await fetch(`${secure(name)}/v1/runs?${query}`, { headers })).json();
     count += page.runs.length;
-    cursor = page.next;
+    cursor = page.next_cursor;
   } while (cursor);
   return count;
 };

@@ -66,7 +66,7 @@ def runs(name="normal"):
         query = {"limit": 200} | ({"cursor": cursor} if cursor else {})
         page = httpx.get(f"{server.secure(name)}/v1/runs", headers=headers, params=query).json()
         count += len(page["runs"])
-        cursor = page.get("next")
+        cursor = page.get("next_cursor")
         if not cursor:
             return count
 

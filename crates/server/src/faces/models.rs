@@ -3,6 +3,7 @@
 use impasto_catalog::{Catalog, Model};
 use impasto_domain::{ModelId, Result, TaskId};
 
+use crate::app::App;
 use crate::calls::{ANY_MODEL, find_model};
 
 /// Names that leave the choice of a model to the router.
@@ -16,9 +17,9 @@ pub(crate) fn chosen(catalog: &Catalog, name: &str) -> Result<Option<ModelId>> {
     find_model(catalog, name).map(|(model, _)| Some(model.id.clone()))
 }
 
-/// The first of these tasks that the catalogue has.
-pub(crate) fn first_task(catalog: &Catalog, names: &[&str]) -> Option<TaskId> {
-    names.iter().map(|name| TaskId::new(*name)).find(|task| catalog.tasks.contains_key(task))
+/// The first of these tasks that somebody does here.
+pub(crate) fn first_task(app: &App, names: &[&str]) -> Option<TaskId> {
+    names.iter().map(|name| TaskId::new(*name)).find(|task| app.engine().can_do(task))
 }
 
 /// The models that do one of these tasks; all models if there are none.

@@ -191,7 +191,7 @@ pub(super) async fn sound(
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
     let request: SoundRequest = body::parsed(&bytes)?;
-    let task = first_task(&app.catalog(), &SOUNDS).ok_or_else(|| {
+    let task = first_task(&app, &SOUNDS).ok_or_else(|| {
         Error::not_found("no model of this server makes sounds of words")
             .hint("music and speech are made; add a model that makes sounds to the catalogue")
     })?;

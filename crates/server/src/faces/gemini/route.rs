@@ -1,3 +1,4 @@
+// tidy:words
 //! Which call a path means: `/{version}/{resource}[:{verb}]`, below `/upload` for uploads.
 
 use http::Method;
@@ -113,12 +114,15 @@ fn file(resource: &str) -> Option<String> {
     resource.strip_prefix("files/").filter(|id| !id.contains('/')).map(str::to_owned)
 }
 
+/// Whose models are named without their publisher.
+const OWN: &str = "google";
+
 /// The model's name: what follows `models/`, with the publisher before it if that is not the usual one.
 fn model(resource: &str) -> Option<String> {
     let name = match resource.split_once("publishers/") {
         Some((_, named)) => {
             let (publisher, name) = named.split_once("/models/")?;
-            if publisher == "google" { name.to_owned() } else { format!("{publisher}/{name}") }
+            if publisher == OWN { name.to_owned() } else { format!("{publisher}/{name}") }
         }
         None => {
             let named = resource.strip_prefix("models/");

@@ -29,7 +29,7 @@ pub(super) async fn transcribe(
     body: Body,
 ) -> Result<Response, Failure> {
     let form = Form::read(&app, &asking.headers, body).await?;
-    let task = first_task(&app.catalog(), &TASKS).ok_or_else(|| {
+    let task = first_task(&app, &TASKS).ok_or_else(|| {
         let error = Error::not_found("no model of this server takes words down");
         super::no_model(error.hint("add one that does transcribe-audio to the catalogue"))
     })?;
