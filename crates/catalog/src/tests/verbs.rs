@@ -78,11 +78,13 @@ fn json_of(request: &Request) -> Json {
     written.unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is given is written where it is given")]
 fn sent(keys: &str, input: &str, values: Values) -> Json {
     json_of(&offer(keys, input).request(&values))
 }
 
 /// Checks what an endpoint is told for an input.
+#[expect(clippy::needless_pass_by_value, reason = "what is given is written where it is given")]
 fn check(keys: &str, input: &str, given: Json, expected: Json) {
     let values: Values = serde_json::from_value(given.clone()).unwrap();
     assert_eq!(sent(keys, input, values), expected, "{keys} {input} of {given}");
