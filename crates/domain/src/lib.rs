@@ -18,6 +18,7 @@ mod decision;
 mod diagnostic;
 mod error;
 mod id;
+mod moment;
 mod money;
 mod operation;
 mod task;
@@ -28,6 +29,7 @@ pub use decision::{Absence, Candidate, Decision, Exclusion, InDoubt, Policy, Tie
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use error::{Error, ErrorKind, Result, Side};
 pub use id::{InstanceKey, ModelId, OfferId, ProviderId, RunId, TaskId, TenantId};
+pub use moment::rfc3339;
 pub use money::Money;
 pub use operation::{Bench, News, Operation, SoundFormat, Workbench};
 pub use task::{Field, Task, Type};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use impasto_domain::{Decision, Money, Value};
+use impasto_domain::{Decision, Money, Value, rfc3339};
 use impasto_engine::{PlanReport, PlannedStep, RunReport, StepReport};
 use impasto_store::RunRecord;
 use impasto_workflow::{AttemptResult, Status};
@@ -119,26 +119,9 @@ pub(crate) fn runs(records: &[RunRecord], screen: Screen) {
     );
 }
 
-/// A moment in UTC: `2026-11-21 01:17:11`.
+/// A moment in UTC, to the second: `2026-11-21 01:17:11`.
 pub(crate) fn date(at_ms: u64) -> String {
-    let (days, rest) = ((at_ms / 86_400_000) as i64, at_ms / 1000 % 86_400);
-    // Days since 0000-03-01, in eras of 400 years (the civil calendar as a sum of whole days).
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    rfc3339(at_ms).replace('T', " ").split('.').next().unwrap_or_default().to_owned()
 }
 
 /// Everything about a run.

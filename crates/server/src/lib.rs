@@ -28,7 +28,6 @@ mod problem;
 mod send;
 mod signing;
 mod spool;
-mod times;
 mod tls;
 mod traces;
 mod webhooks;

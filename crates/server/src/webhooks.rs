@@ -16,7 +16,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
-use impasto_domain::{Error, Result, TenantId};
+use impasto_domain::{Error, Result, TenantId, rfc3339};
 use impasto_store::{DeliveryRecord, EndpointRecord, TellState, Told};
 use serde_json::json;
 use sha2::Sha256;
@@ -29,7 +29,6 @@ use crate::faces;
 use crate::fetch::Post;
 use crate::files::Base;
 use crate::native::{Viewer, run_view};
-use crate::times::rfc3339;
 
 /// How a secret begins that signs messages.
 const SECRET_PREFIX: &str = "whsec_";

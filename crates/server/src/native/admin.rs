@@ -9,7 +9,7 @@ use http::{HeaderName, StatusCode, header};
 use impasto_api::{
     Health, KeyCreated, KeyLimitsView, KeyList, KeyRequest, KeyView, Readiness, UsageRow, UsageView,
 };
-use impasto_domain::{Error, Money, Result, TenantId};
+use impasto_domain::{Error, Money, Result, TenantId, rfc3339};
 use impasto_store::{KeyKind, KeyLimits, KeyRecord};
 use serde::Deserialize;
 
@@ -19,7 +19,6 @@ use crate::app::{App, later_ms};
 use crate::caller::{Caller, Scope, Scopes};
 use crate::keys::{NewKey, draw};
 use crate::problem::Problem;
-use crate::times::rfc3339;
 
 /// A day, in milliseconds.
 const DAY_MS: u64 = 86_400_000;

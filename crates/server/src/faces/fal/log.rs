@@ -1,14 +1,13 @@
 //! The log of a run: what its models say, and between it what the engine did for it.
 
 use impasto_dialects::fal::wire::LogLine;
-use impasto_domain::Result;
+use impasto_domain::{Result, rfc3339};
 use impasto_engine::{Update, UpdateKind};
 use impasto_workflow::Event;
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::RunView;
-use crate::times::rfc3339;
 
 /// Every line up to where the view stands, oldest first.
 pub(super) async fn log_of(app: &App, caller: &Caller, view: &RunView) -> Result<Vec<LogLine>> {

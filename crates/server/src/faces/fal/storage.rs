@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, header};
 use impasto_dialects::fal::wire::{
     self, Initiate, Initiated, MultipartBegun, Part, Parts, TokenWish, UploadToken, Uploaded,
 };
-use impasto_domain::{AssetRef, Digest, Error, ErrorKind, Result, TenantId};
+use impasto_domain::{AssetRef, Digest, Error, ErrorKind, Result, TenantId, rfc3339};
 use impasto_store::{UploadPart, UploadRecord};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -30,7 +30,6 @@ use crate::app::App;
 use crate::caller::{Caller, Scope, authorization};
 use crate::files::Base;
 use crate::keys::drawn;
-use crate::times::rfc3339;
 
 /// Below what uploads are found that have an address before they have bytes.
 const UPLOADS: &str = "/storage/u/";

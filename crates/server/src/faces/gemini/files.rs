@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
 use impasto_dialects::gemini::wire;
-use impasto_domain::{Digest, Error, Result};
+use impasto_domain::{Digest, Error, Result, rfc3339};
 use impasto_store::{AssetEntry, AssetRole};
 use serde_json::json as value;
 
@@ -15,7 +15,6 @@ use super::{Asked, json};
 use crate::app::{App, asset_of};
 use crate::caller::Caller;
 use crate::files::Base;
-use crate::times::rfc3339;
 
 /// The media type of videos that are given out.
 pub(super) const VIDEO: &str = "video/mp4";

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
 use impasto_dialects::replicate::wire;
-use impasto_domain::{Digest, Error, Result, TenantId};
+use impasto_domain::{Digest, Error, Result, TenantId, rfc3339};
 use impasto_store::{AssetEntry, AssetRole};
 use serde_json::{Value as Json, json};
 
@@ -18,7 +18,6 @@ use crate::app::{App, asset_of};
 use crate::caller::{Caller, Scope};
 use crate::faces::body::{Form, parsed};
 use crate::files::Base;
-use crate::times::rfc3339;
 
 /// The end of the address of a file, before its id.
 const FILES: &str = "/v1/files/";

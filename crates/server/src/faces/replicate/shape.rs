@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use impasto_dialects::replicate::wire;
-use impasto_domain::{Digest, Error, ErrorKind, Result, RunId, TenantId, Value, Values};
+use impasto_domain::{Digest, Error, ErrorKind, Result, RunId, TenantId, Value, Values, rfc3339};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -15,7 +15,6 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{RunView, ViewStatus};
 use crate::files::Base;
-use crate::times::rfc3339;
 
 /// What a prediction remembers of how it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, header};
-use impasto_domain::{News, Result, RunId, TenantId};
+use impasto_domain::{News, Result, RunId, TenantId, rfc3339};
 use impasto_engine::{UpdateKind, Updates};
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -23,7 +23,6 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::ViewStatus;
 use crate::files::Base;
-use crate::times::rfc3339;
 
 /// How often it is looked how far a run is that nobody tells of.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);

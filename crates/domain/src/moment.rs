@@ -1,7 +1,8 @@
-//! Times as the faces write them.
+//! Moments as people and programs write them.
 
-/// The time as RFC 3339 writes it, in UTC, such as `2026-11-20T12:34:56.789Z`.
-pub(crate) fn rfc3339(at_ms: u64) -> String {
+/// A moment as RFC 3339 writes it, in UTC, such as `2026-11-20T12:34:56.789Z`, from milliseconds since
+/// 1970.
+pub fn rfc3339(at_ms: u64) -> String {
     let (days, ms_of_day) = (at_ms / 86_400_000, at_ms % 86_400_000);
     // Days are counted in eras of 400 years that begin on a first of March, so that the leap day comes last.
     let shifted = days + 719_468;
