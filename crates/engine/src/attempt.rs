@@ -123,7 +123,7 @@ impl AttemptTask {
         let input = std::mem::take(&mut self.call.input);
         let begun = match begin {
             Begin::Start => Box::pin(self.start(input, deadline)).await,
-            Begin::Find => Box::pin(self.find()).await,
+            Begin::Find => Box::pin(self.find(input)).await,
             Begin::Poll(handle) => Begun::Job(handle),
         };
         match begun {
@@ -137,16 +137,18 @@ impl AttemptTask {
             Ok(call) => call,
             Err(error) => return Begun::Over(error.into()),
         };
-        let starting = self.driver.start(call);
+        let starting = self.driver.start(call.clone());
         let answer = tokio::select! {
             answer = starting => answer,
-            error = self.out_of_time(deadline) => return Begun::Over(self.in_doubt(error).await),
+            error = self.out_of_time(deadline) => {
+                return Begun::Over(self.in_doubt(call, error).await);
+            }
         };
         match answer {
             Ok(Started::Done(ended)) => Begun::Over(Ending::Done(ended)),
             Ok(Started::Running(handle)) => self.accepted(handle),
             Err(failure) if failure.error.kind == ErrorKind::InDoubt => {
-                Begun::Over(self.in_doubt(failure.error).await)
+                Begun::Over(self.in_doubt(call, failure.error).await)
             }
             Err(failure) => Begun::Over(Ending::Failed(failure)),
         }
@@ -175,8 +177,8 @@ impl AttemptTask {
     }
 
     /// A start that was not answered: only the provider can tell whether it took the job.
-    async fn in_doubt(&self, error: Error) -> Ending {
-        match self.driver.find(self.call.idempotency_key.clone()).await {
+    async fn in_doubt(&self, call: StartCall, error: Error) -> Ending {
+        match self.driver.find(call).await {
             Ok(Found::Never) => error.into(),
             Ok(Found::Running(handle)) => {
                 self.tell_accepted(&handle);
@@ -188,8 +190,12 @@ impl AttemptTask {
 
     /// An attempt that an earlier process began. It is never started again: if the provider never had
     /// it, it came to nothing, and the next attempt has a number of its own.
-    async fn find(&self) -> Begun {
-        match self.driver.find(self.call.idempotency_key.clone()).await {
+    async fn find(&self, input: Values) -> Begun {
+        let found = match self.prepare.call(StartCall { input, ..self.call.clone() }).await {
+            Ok(call) => self.driver.find(call).await,
+            Err(error) => Err(error),
+        };
+        match found {
             Ok(Found::Never) => Begun::Over(Ending::Void),
             Ok(Found::Running(handle)) => self.accepted(handle),
             Ok(Found::Unknown) | Err(_) => Begun::Over(Ending::Lost),
@@ -212,6 +218,8 @@ impl AttemptTask {
 
     fn job(&self, handle: &str) -> Job {
         Job {
+            catalog: Arc::clone(&self.call.catalog),
+            offer: self.call.offer.clone(),
             endpoint: self.call.endpoint.clone(),
             handle: handle.to_owned(),
             bench: Arc::clone(&self.call.bench),

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use impasto_catalog::Provider;
+use impasto_catalog::{Catalog, Offer, Provider};
 use impasto_domain::{Error, InstanceKey, Money, OfferId, RunId, TaskId, Values, Workbench};
 use impasto_store::BoxFuture;
 
@@ -35,6 +35,8 @@ pub struct StartCall {
     pub attempt: u32,
     /// The task.
     pub task: TaskId,
+    /// The catalogue of the run: it has the offer and its provider.
+    pub catalog: Arc<Catalog>,
     /// The offer.
     pub offer: OfferId,
     /// What the provider calls it.
@@ -56,12 +58,41 @@ pub struct StartCall {
 /// An attempt that has been started elsewhere.
 #[derive(Clone)]
 pub struct Job {
+    /// The catalogue of the run.
+    pub catalog: Arc<Catalog>,
+    /// The offer.
+    pub offer: OfferId,
     /// What the provider calls the offer.
     pub endpoint: String,
     /// The provider's name for the job.
     pub handle: String,
     /// Files, progress and the wish to stop.
     pub bench: Arc<dyn Workbench>,
+}
+
+impl StartCall {
+    /// The offer, and who makes it.
+    ///
+    /// # Errors
+    /// The catalogue does not have it.
+    pub fn offered(&self) -> Result<(&Offer, &Provider), Error> {
+        offered(&self.catalog, &self.offer)
+    }
+}
+
+impl Job {
+    /// The offer, and who makes it.
+    ///
+    /// # Errors
+    /// The catalogue does not have it.
+    pub fn offered(&self) -> Result<(&Offer, &Provider), Error> {
+        offered(&self.catalog, &self.offer)
+    }
+}
+
+fn offered<'c>(catalog: &'c Catalog, id: &OfferId) -> Result<(&'c Offer, &'c Provider), Error> {
+    let offer = catalog.offer(id)?;
+    Ok((offer, catalog.provider(&offer.provider)?))
 }
 
 /// What an attempt gave.
@@ -140,9 +171,10 @@ pub trait Driver: Send + Sync {
         provider.missing(variable).map(|set| format!("set {set} to use {}", provider.title))
     }
 
-    /// Looks for an attempt by its idempotency key.
-    fn find(&self, idempotency_key: String) -> BoxFuture<'_, Result<Found, Error>> {
-        let _ = idempotency_key;
+    /// Looks for an attempt that may have been started, by its idempotency key. Nothing may be
+    /// started by looking for it that had not been started before.
+    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
+        let _ = call;
         Box::pin(async { Ok(Found::Unknown) })
     }
 }

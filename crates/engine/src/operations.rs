@@ -108,7 +108,7 @@ impl Driver for OperationsDriver {
         Box::pin(async { Ok(()) })
     }
 
-    fn find(&self, _idempotency_key: String) -> BoxFuture<'_, Result<Found, Error>> {
+    fn find(&self, _call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
         Box::pin(async { Ok(Found::Never) })
     }
 }

@@ -38,6 +38,9 @@ pub struct Parts {
 pub trait Importer: Send + Sync {
     /// Reads the file at `path` and writes what it holds to the bench. It blocks.
     fn import(&self, path: &Path, bench: &dyn Workbench) -> Result<AssetRef>;
+
+    /// Reads `bytes`, which somebody calls `name`, and writes what they hold to the bench. It blocks.
+    fn import_bytes(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef>;
 }
 
 /// Takes nothing in: for programs whose inputs hold no files.
@@ -49,6 +52,10 @@ impl Importer for NoImporter {
             "'{}' cannot be taken in: this program reads no files",
             path.display()
         )))
+    }
+
+    fn import_bytes(&self, _bytes: &[u8], name: &str, _bench: &dyn Workbench) -> Result<AssetRef> {
+        Err(Error::unavailable(format!("'{name}' cannot be taken in: this program reads no files")))
     }
 }
 

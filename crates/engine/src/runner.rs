@@ -400,6 +400,7 @@ impl Runner {
             key,
             attempt,
             task: task.id.clone(),
+            catalog: Arc::clone(&self.catalog),
             offer: offer.id.clone(),
             endpoint: offer.endpoint.clone(),
             input,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use impasto_catalog::Catalog;
-use impasto_domain::{AssetRef, Error, MediaFacts, Result, Value, Values, Workbench};
+use impasto_domain::{AssetRef, Error, Result, Value, Values, Workbench};
 use impasto_engine::{
     Driver, Engine, EngineOptions, Fault, FaultHook, Importer, OperationsDriver, Parts, Render,
     SystemClock,
@@ -135,11 +135,12 @@ impl Importer for SandboxImporter {
         let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
         let name =
             path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let imported = self
-            .sandbox
-            .import(&bytes, &name)
-            .map_err(|error| error.context(format!("'{}'", path.display())))?;
-        let facts = MediaFacts { ..imported.facts };
-        bench.write(imported.bytes, &imported.media_type, facts)
+        self.import_bytes(&bytes, &name, bench)
+            .map_err(|error| error.context(format!("'{}'", path.display())))
+    }
+
+    fn import_bytes(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
+        let imported = self.sandbox.import(bytes, name)?;
+        bench.write(imported.bytes, &imported.media_type, imported.facts)
     }
 }

@@ -146,9 +146,9 @@ impl Driver for FarProvider {
         })
     }
 
-    fn find(&self, idempotency_key: String) -> BoxFuture<'_, Result<Found, Error>> {
+    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
         Box::pin(async move {
-            let handle = handle_of(&idempotency_key);
+            let handle = handle_of(&call.idempotency_key);
             Ok(match (self.options.can_find, self.job_path(&handle).is_file()) {
                 (true, true) => Found::Running(handle),
                 (true, false) => Found::Never,

@@ -28,11 +28,14 @@ struct Taker;
 impl Importer for Taker {
     fn import(&self, path: &Path, bench: &dyn Workbench) -> Result<AssetRef> {
         let bytes = std::fs::read(path).map_err(|error| Error::internal(error.to_string()))?;
+        self.import_bytes(&bytes, &path.display().to_string(), bench)
+    }
+
+    fn import_bytes(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
         if bytes.starts_with(b"bad") {
-            let shown = path.display();
-            return Err(Error::invalid(format!("'{shown}' is no file that can be used")));
+            return Err(Error::invalid(format!("'{name}' is no file that can be used")));
         }
-        bench.write(bytes, "text/plain", MediaFacts::default())
+        bench.write(bytes.to_vec(), "text/plain", MediaFacts::default())
     }
 }
 
