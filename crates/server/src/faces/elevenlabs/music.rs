@@ -90,17 +90,22 @@ pub(super) async fn compose(
     body: Body,
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
-    let mut call = music_call(body::parsed(&bytes)?);
-    call.wants_news = true;
-    let playing = begin(&app, &caller, &asks, (call, &bytes)).await?;
-    Ok(played(playing).await)
+    let call = music_call(body::parsed(&bytes)?);
+    played(&app, &caller, &asks, (call, &bytes)).await
 }
 
-async fn played(playing: Playing) -> Response {
-    let Playing { flow, delivery, run, wanted } = playing;
+/// The sound of a call as it is made.
+async fn played(
+    app: &App,
+    caller: &Caller,
+    asks: &Asks,
+    (call, wish): (Call, &[u8]),
+) -> Result<Response, Failure> {
+    let call = Call { wants_news: true, ..call };
+    let Playing { flow, delivery, run, wanted } = begin(app, caller, asks, (call, wish)).await?;
     let mut response = answered(delivery, &run, sounding(flow, wanted).await);
     song_id(&mut response, &run);
-    response
+    Ok(response)
 }
 
 fn song_id(response: &mut Response, run: &RunId) {
@@ -197,8 +202,6 @@ pub(super) async fn sound(
     })?;
     let mut input: Map<String, Json> = request.extra;
     input.extend(request.text.map(|text| ("text".to_owned(), Json::from(text))));
-    let mut call = call_of("sound-generation", task, request.model_id.as_deref(), input);
-    call.wants_news = true;
-    let playing = begin(&app, &caller, &asks, (call, &bytes)).await?;
-    Ok(played(playing).await)
+    let call = call_of("sound-generation", task, request.model_id.as_deref(), input);
+    played(&app, &caller, &asks, (call, &bytes)).await
 }
