@@ -211,10 +211,7 @@ impl App {
     }
 
     fn mac(&self, file: &str, expires: u64, tenant: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret())
-            .unwrap_or_else(|_| Hmac::new(&Default::default()));
-        mac.update(format!("{file}\n{expires}\n{tenant}").as_bytes());
-        mac
+        self.derive("file", &format!("{file}\n{expires}\n{tenant}"))
     }
 
     /// What a signed address of ours stands for; none if it is no address of ours at all.
