@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelId, Money, OfferId, ProviderId, TaskId};
+use crate::{ModelId, Money, OfferId, ProviderId, Side, TaskId};
 
 /// How good a result is meant to be.
 #[derive(
@@ -101,6 +101,10 @@ pub struct Exclusion {
     pub offer: OfferId,
     /// Why it was excluded.
     pub reason: String,
+    /// Where the reason lies: `caller` means that the offer does not take this input or policy, the
+    /// others that it would. Absent if it was simply not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
 }
 
 /// Offers of one provider that cannot be used at all, whatever the call: without a key, say.

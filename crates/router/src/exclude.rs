@@ -1,30 +1,51 @@
 //! Why an offer will not do.
 
+use impasto_domain::{Exclusion, Side};
+
 use crate::{Choice, Health, RouteRequest};
 
-/// Every reason against `choice`, as sentences without a full stop; none if it will do.
-pub(crate) fn reasons(
+/// Why `choice` is excluded, with every reason that there is; none if it will do.
+pub(crate) fn exclusion(
     choice: &Choice<'_>,
     request: &RouteRequest<'_>,
     health: &Health,
-) -> Vec<String> {
-    let mut reasons = by_policy(choice, request);
-    reasons.extend(by_lifecycle(choice));
-    reasons.extend(choice.offer.problems(request.task, request.input));
+) -> Option<Exclusion> {
+    let unasked = by_choice(choice, request);
+    let mut of_call = by_policy(choice, request);
+    of_call.extend(by_lifecycle(choice));
+    of_call.extend(choice.offer.problems(request.task, request.input));
+    let (ours, theirs) = by_health(choice, health);
+    let side = match () {
+        () if !unasked.is_empty() => None,
+        () if !of_call.is_empty() => Some(Side::Caller),
+        () if !ours.is_empty() => Some(Side::Ours),
+        () => Some(Side::Provider),
+    };
+    let reasons = [unasked, of_call, ours, theirs].concat();
+    if reasons.is_empty() {
+        return None;
+    }
+    Some(Exclusion { offer: choice.offer.id.clone(), reason: reasons.join("; "), side })
+}
+
+/// What is missing here, and what is amiss there.
+fn by_health(choice: &Choice<'_>, health: &Health) -> (Vec<String>, Vec<String>) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let needs = choice.offer.needs.iter().chain(&choice.provider.needs);
     for need in needs.filter(|need| health.lacks(&need.program)) {
-        reasons.push(format!(
+        ours.push(format!(
             "it needs the program `{}`, which is not on this machine: {}",
             need.program, need.hint
         ));
     }
     if !health.provider(&choice.provider.id).reachable {
-        reasons.push(format!("the provider `{}` does not answer", choice.provider.id));
+        theirs.push(format!("the provider `{}` does not answer", choice.provider.id));
     }
-    reasons
+    (ours, theirs)
 }
 
-fn by_policy(choice: &Choice<'_>, request: &RouteRequest<'_>) -> Vec<String> {
+/// Whether it is among the models and providers that were asked for.
+fn by_choice(choice: &Choice<'_>, request: &RouteRequest<'_>) -> Vec<String> {
     let (policy, model) = (request.policy, choice.model);
     let mut reasons = Vec::new();
     if !policy.models.is_empty() && !policy.models.contains(&model.id) {
@@ -36,6 +57,13 @@ fn by_policy(choice: &Choice<'_>, request: &RouteRequest<'_>) -> Vec<String> {
         let allowed = listed(policy.providers.iter());
         reasons.push(format!("the provider `{provider}` is not one of those allowed: {allowed}"));
     }
+    reasons
+}
+
+/// What the policy wants and it is not.
+fn by_policy(choice: &Choice<'_>, request: &RouteRequest<'_>) -> Vec<String> {
+    let (policy, model) = (request.policy, choice.model);
+    let mut reasons = Vec::new();
     if let Some(least) = policy.min_tier.filter(|least| model.tier < *least) {
         reasons.push(format!("its tier is {}, the lowest that will do is {least}", model.tier));
     }

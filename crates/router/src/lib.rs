@@ -36,7 +36,7 @@ use impasto_catalog::{Catalog, Model, Offer, Provider};
 use std::collections::BTreeMap;
 
 use impasto_domain::{
-    Absence, Candidate, Decision, Exclusion, Money, Policy, ProviderId, Task, Values,
+    Absence, Candidate, Decision, Exclusion, Money, Policy, ProviderId, Side, Task, Values,
 };
 
 /// A call that wants an offer.
@@ -82,19 +82,17 @@ pub fn decide(request: &RouteRequest<'_>, catalog: &Catalog, health: &Health) ->
         if let Some(reason) = health.unusable.get(&offer.provider) {
             // Who asks for a model by name is told about each offer of it.
             if request.policy.models.contains(&offer.model) {
-                excluded.push(Exclusion { offer: offer.id.clone(), reason: reason.clone() });
+                let (offer, reason) = (offer.id.clone(), reason.clone());
+                excluded.push(Exclusion { offer, reason, side: Some(Side::Ours) });
             } else {
                 count_absent(&mut absent, offer, reason);
             }
             continue;
         }
         let Some(choice) = Choice::of(offer, request, catalog, health) else { continue };
-        let reasons = exclude::reasons(&choice, request, health);
-        if reasons.is_empty() {
-            choices.push(choice);
-        } else {
-            let reason = reasons.join("; ");
-            excluded.push(Exclusion { offer: offer.id.clone(), reason });
+        match exclude::exclusion(&choice, request, health) {
+            None => choices.push(choice),
+            Some(exclusion) => excluded.push(exclusion),
         }
     }
     let order = rank::Order::new(request, health);

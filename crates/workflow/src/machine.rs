@@ -11,13 +11,18 @@
 
 use std::sync::Arc;
 
-use impasto_domain::{Decision, Error, ErrorKind, InstanceKey, Policy, Value, Values};
+use impasto_domain::{
+    Decision, Error, ErrorKind, Exclusion, InstanceKey, Policy, Side, Value, Values,
+};
 
 use crate::choose::choose;
 use crate::fold::{At, Fold};
 use crate::program::{Node, NodeWork, Program};
 use crate::template::Template;
 use crate::{Call, Command, Event, Instance, Outcome, Plan, Status, TaskCall, Work};
+
+/// The most reasons that an error names.
+const REASONS_TOLD_MAX: usize = 8;
 
 /// Where an instance lies: the number of its step, and its number in the step.
 pub(crate) type Slot = (usize, usize);
@@ -584,10 +589,68 @@ pub(crate) fn is_true(value: &Value) -> bool {
     }
 }
 
+/// What to say where nothing is ranked. It lies with the call if no offer would take it as it is, and
+/// at least one would take another.
 fn no_offer(decision: &Decision) -> Error {
-    let reasons: Vec<String> =
-        decision.excluded.iter().map(|e| format!("{}: {}", e.offer, e.reason)).collect();
-    let why = if reasons.is_empty() { "there are none".to_owned() } else { reasons.join("; ") };
-    Error::unavailable(format!("no offer will do for {}: {why}", decision.task))
-        .hint("ask for less in `policy`, or set up another provider")
+    let nearest = [Some(Side::Provider), Some(Side::Ours), Some(Side::Caller), None];
+    let mut excluded: Vec<&Exclusion> = decision.excluded.iter().collect();
+    excluded.sort_by_key(|exclusion| nearest.iter().position(|side| *side == exclusion.side));
+    let side = excluded.first().and_then(|exclusion| exclusion.side);
+    let told =
+        excluded.iter().map(|exclusion| format!("{}: {}", exclusion.offer, exclusion.reason));
+    let absent =
+        decision.absent.iter().map(|absence| format!("{}: {}", absence.provider, absence.reason));
+    let reasons: Vec<String> = told.chain(absent).collect();
+    let more = reasons.len().saturating_sub(REASONS_TOLD_MAX);
+    let why = match (reasons.get(..REASONS_TOLD_MAX), more) {
+        _ if reasons.is_empty() => "there are none".to_owned(),
+        (Some(first), 1..) => format!("{}; and {more} more", first.join("; ")),
+        _ => reasons.join("; "),
+    };
+    let message = format!("no offer will do for {}: {why}", decision.task);
+    match side {
+        Some(Side::Caller) => Error::invalid(message)
+            .hint("change what the reasons name, or ask for less in `policy`"),
+        _ => {
+            Error::unavailable(message).hint("ask for less in `policy`, or set up another provider")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(excluded: &[(&str, Option<Side>)], kind: ErrorKind, told: &str) {
+        let exclusion = |(reason, side): &(&str, Option<Side>)| Exclusion {
+            offer: "m@p/t".into(),
+            reason: (*reason).to_owned(),
+            side: *side,
+        };
+        let decision = Decision {
+            task: "t".into(),
+            ranked: Vec::new(),
+            excluded: excluded.iter().map(exclusion).collect(),
+            absent: Vec::new(),
+            catalog_revision: String::new(),
+        };
+        let error = no_offer(&decision);
+        assert_eq!(error.kind, kind, "{error}");
+        assert_eq!(error.message, format!("no offer will do for t: {told}"));
+    }
+
+    #[test]
+    fn who_is_told_of_no_offer_depends_on_what_would_help() {
+        use ErrorKind::{InvalidInput, Unavailable};
+        let (unasked, input) = (("not asked for", None), ("too long", Some(Side::Caller)));
+        let (ours, theirs) =
+            (("no ffmpeg", Some(Side::Ours)), ("does not answer", Some(Side::Provider)));
+        check(&[], Unavailable, "there are none");
+        check(&[unasked], Unavailable, "m@p/t: not asked for");
+        check(&[unasked, input], InvalidInput, "m@p/t: too long; m@p/t: not asked for");
+        check(&[input, ours], Unavailable, "m@p/t: no ffmpeg; m@p/t: too long");
+        check(&[ours, theirs], Unavailable, "m@p/t: does not answer; m@p/t: no ffmpeg");
+        let nine = "m@p/t: too long; ".repeat(8) + "and 1 more";
+        check(&[input; 9], InvalidInput, &nine);
+    }
 }

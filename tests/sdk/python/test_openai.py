@@ -158,6 +158,7 @@ def test_speech_is_streamed_as_events(ours):
 @pytest.mark.parametrize("wrong, said", [
     ({"voice": "nobody"}, "voice"),
     ({"response_format": "opus"}, "response_format"),
+    ({"instructions": "whisper"}, "instructions"),
     ({"speed": 9}, "speed"),
     ({"stream_format": "morse"}, "stream_format"),
 ])

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use impasto_catalog::Catalog;
-use impasto_domain::{Decision, ModelId, Money, Policy, Tier, Value, Values};
+use impasto_domain::{Decision, ModelId, Money, Policy, Side, Tier, Value, Values};
 use proptest::prelude::*;
 
 use super::{Entry, files, load};
@@ -132,6 +132,27 @@ proptest! {
         prop_assert_eq!(violates(&catalog, &policy, &decision), None);
         prop_assert!(decision.ranked.iter().all(|candidate| !candidate.reason.is_empty()));
         prop_assert!(decision.excluded.iter().all(|exclusion| !exclusion.reason.is_empty()));
+    }
+
+    #[test]
+    fn what_is_not_the_callers_doing_is_well_again_when_the_world_is(
+        entries in prop::collection::vec(entry(), 0..8),
+        policy in policy(), health in health(), input in input(),
+    ) {
+        let catalog = load(files(&entries)).unwrap();
+        let decision = decided(&catalog, &input, &policy, &health);
+        let well = decided(&catalog, &input, &policy, &Health { cores: 2, ..Health::default() });
+        for exclusion in &decision.excluded {
+            let is_ranked = ranked(&well).contains(&exclusion.offer.as_str());
+            let offer = catalog.offer(&exclusion.offer).unwrap();
+            let named = health.unusable.contains_key(&offer.provider);
+            match exclusion.side {
+                None => prop_assert!(!is_ranked, "{exclusion:?}"),
+                // A busy provider takes longer than a caller may want to wait.
+                Some(Side::Caller) => {}
+                Some(Side::Ours | Side::Provider) => prop_assert!(is_ranked || named, "{exclusion:?}"),
+            }
+        }
     }
 
     #[test]
