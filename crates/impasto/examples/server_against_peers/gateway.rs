@@ -24,7 +24,7 @@ const PROVIDER: &str = "id = \"upstream\"\ntitle = \"Upstream\"\ndescription = \
 
 fn model(name: &str) -> (String, String) {
     let text = format!(
-        "id = \"{name}\"\ntitle = \"{name}\"\ncompany = \"mock\"\nversion = \"1\"\nlicence = \"none\"\n\
+        "id = \"{name}\"\ntitle = \"{name}\"\ncompany = \"mock\"\nversion = \"1\"\nlicence = \"none\"\ntraining_data = \"none\"\n\
          description = \"A mock.\"\ntier = \"draft\"\nprompt_style = \"sentence\"\n\n[[offers]]\n\
          provider = \"upstream\"\ntask = \"text-to-image\"\nendpoint = \"{name}\"\nprice = \"free\"\n\
          time = {{ fixed_ms = 10 }}\n"
