@@ -9,9 +9,7 @@ use impasto_catalog::Catalog;
 use impasto_domain::{
     AssetRef, Error, ErrorKind, InstanceKey, Policy, Result, RunId, TaskId, TenantId, Values,
 };
-use impasto_store::{
-    Created, DeliveryState, Lease, NewRun, RunFilter, RunRecord, RunStatus, StoredRun,
-};
+use impasto_store::{Created, DeliveryState, Lease, NewRun, RunFilter, RunRecord, StoredRun};
 use impasto_workflow::{Event, Outcome, Plan, State, Status, apply};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
@@ -26,7 +24,7 @@ use crate::report::{RunReport, run_report};
 use crate::request::Lane;
 use crate::runner::{Inbox, Message, Runner, Standing};
 use crate::summary::{RunSummary, asks_of, first_start_ms, run_summary};
-use crate::updates::{Hub, Update, Updates, read_event};
+use crate::updates::{Head, Hub, LiveUpdates, Updates, read_event};
 use crate::{EngineOptions, Parts, Request, Source};
 
 /// Runs workflows. A clone is the same engine.
@@ -89,7 +87,7 @@ pub struct RunHandle {
     inner: Arc<Inner>,
     hub: Option<Arc<Hub>>,
     /// What is told from the very beginning, where somebody will listen to what is told live only.
-    live: Option<mpsc::Receiver<Arc<Update>>>,
+    live: Option<LiveUpdates>,
     begun_at: u64,
     ending: JoinHandle<Result<Outcome>>,
 }
@@ -98,7 +96,8 @@ impl RunHandle {
     /// What happens in the run since this handle was given out; once.
     pub fn updates(&mut self) -> Option<Updates> {
         let (hub, heard) = (self.hub.take()?, self.live.take());
-        let live = heard.or_else(|| hub.listen(self.inner.options.update_backlog));
+        let listen = || LiveUpdates::listen(hub, self.inner.options.update_backlog);
+        let live = heard.or_else(listen);
         let runs = Arc::clone(&self.inner.parts.runs);
         let updates = Updates::new(runs, self.tenant.clone(), self.id.clone(), live);
         Some(updates.after(self.begun_at))
@@ -198,6 +197,7 @@ impl Engine {
             payer: stored.lane.as_ref().map(|(id, _)| id.clone()).unwrap_or_default(),
             claim: request.claim,
         };
+        let head = Head::of(&new);
         let lease = match self.create(new).await? {
             Created::Known(run) => return Ok(Submitted { run, handle: None }),
             Created::New(lease) => lease,
@@ -215,6 +215,7 @@ impl Engine {
             started_ms: None,
             tenant: request.tenant,
             lease,
+            head,
         };
         let handle = self.begin(begun, vec![Event::Started { input }], false);
         Ok(Submitted { run: handle.id.clone(), handle: Some(handle) })
@@ -324,15 +325,17 @@ impl Engine {
             started_ms,
             tenant,
             lease,
+            head: Head::of(run),
         };
         Ok(self.begin(begun, first, seq > 0))
     }
 
     fn begin(&self, begun: Begun, first: Vec<Event>, outstanding: bool) -> RunHandle {
-        let Begun { tenant, lease, state, seq, standing, start_by_ms, started_ms } = begun;
+        let Begun { tenant, lease, head, state, seq, standing, start_by_ms, started_ms } = begun;
         let (sender, messages) = mpsc::unbounded_channel();
         let run = lease.run.clone();
-        let (inbox, hub) = (Inbox(sender), Arc::new(Hub::new(seq, self.inner.options.log_lines)));
+        let (inbox, hub) =
+            (Inbox(sender), Arc::new(Hub::new(head, seq, self.inner.options.log_lines)));
         let live = Live { tenant: tenant.clone(), inbox: inbox.clone(), hub: Arc::clone(&hub) };
         if let Some(at_ms) = started_ms {
             hub.started(at_ms);
@@ -345,7 +348,8 @@ impl Engine {
             tokio::spawn(Arc::clone(&self.inner).watch_for_cancels());
         }
         let backlog = self.inner.options.update_backlog;
-        let heard = standing.wants_news.then(|| hub.listen(backlog)).flatten();
+        let listen = || LiveUpdates::listen(Arc::clone(&hub), backlog);
+        let heard = standing.wants_news.then(listen).flatten();
         let runner = Runner {
             inner: Arc::clone(&self.inner),
             catalog: self.inner.catalog(),
@@ -442,18 +446,15 @@ impl Engine {
     /// # Errors
     /// There is no such run.
     pub async fn summary(&self, tenant: TenantId, run: RunId) -> Result<RunSummary> {
-        let live = self.inner.live(&run).filter(|live| live.tenant == tenant);
-        // What a run under way gives is asked of it, not of its events.
-        let after = if live.is_some() { u64::MAX >> 1 } else { 0 };
-        let stored = self.inner.parts.runs.load(tenant, run.clone(), after).await?;
-        if live.is_some() && stored.record.status == RunStatus::Running {
-            let position = self.queue_position(&run);
-            return Ok(RunSummary::of_live(&stored.record, live.as_ref(), position));
+        if let Some(known) = self.inner.summary_of_ended(&tenant, &run) {
+            return Ok(known);
         }
-        let stored = match after {
-            0 => stored,
-            _ => self.record(stored.record.run.tenant, run.clone()).await?,
-        };
+        let live = self.inner.live(&run).filter(|live| live.tenant == tenant);
+        if let Some(live) = live.filter(|live| live.hub.ended_ms().is_none()) {
+            let position = self.queue_position(&run);
+            return Ok(RunSummary::of_live(run, &live.hub, position));
+        }
+        let stored = self.record(tenant, run.clone()).await?;
         let (state, _) = fold(&stored)?;
         Ok(run_summary(&stored, &state, self.inner.log_of_ended(&run)))
     }
@@ -503,7 +504,7 @@ impl Engine {
         let live = self
             .inner
             .live(&run)
-            .and_then(|live| live.hub.listen(self.inner.options.update_backlog));
+            .and_then(|live| LiveUpdates::listen(live.hub, self.inner.options.update_backlog));
         Updates::new(Arc::clone(&self.inner.parts.runs), tenant, run, live)
     }
 
@@ -622,6 +623,7 @@ fn new_id(now_ms: u64) -> Result<RunId> {
 struct Begun {
     tenant: TenantId,
     lease: Lease,
+    head: Head,
     state: State,
     seq: u64,
     standing: Standing,

@@ -18,6 +18,7 @@ use crate::figures::Counter;
 use crate::health::HealthWatch;
 use crate::places::Places;
 use crate::runner::{Inbox, Message};
+use crate::summary::RunSummary;
 use crate::updates::{Hub, LogLine};
 use crate::{Driver, EngineOptions, Parts};
 
@@ -68,8 +69,17 @@ pub(crate) struct Live {
 struct LiveRuns {
     runs: HashMap<RunId, Live>,
     by_tenant: HashMap<TenantId, usize>,
-    /// Logs of runs that have ended, the newest first.
-    ended: VecDeque<(RunId, Vec<LogLine>)>,
+    /// Runs that have ended, the newest first.
+    ended: VecDeque<EndedRun>,
+}
+
+/// What is still known of a run that has ended here.
+struct EndedRun {
+    tenant: TenantId,
+    run: RunId,
+    logs: Vec<LogLine>,
+    /// Where it stands, if that can never change.
+    summary: Option<Box<RunSummary>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -212,18 +222,36 @@ impl Inner {
                 all.by_tenant.remove(&live.tenant);
             }
         }
-        let logs = live.hub.logs();
-        if !logs.is_empty() {
-            all.ended.push_front((run.clone(), logs));
-            all.ended.truncate(self.options.logs_of_ended);
+    }
+
+    /// Keeps what is asked for most after a run has ended.
+    pub(crate) fn note_ended(
+        &self,
+        (tenant, run): (&TenantId, &RunId),
+        logs: Vec<LogLine>,
+        summary: Option<RunSummary>,
+    ) {
+        if logs.is_empty() && summary.is_none() {
+            return;
         }
+        let (tenant, run) = (tenant.clone(), run.clone());
+        let mut all = lock(&self.live);
+        all.ended.push_front(EndedRun { tenant, run, logs, summary: summary.map(Box::new) });
+        all.ended.truncate(self.options.ended_known);
     }
 
     /// The log of a run that ended here not long ago.
     pub(crate) fn log_of_ended(&self, run: &RunId) -> Vec<LogLine> {
         let all = lock(&self.live);
-        let found = all.ended.iter().find(|(ended, _)| ended == run);
-        found.map(|(_, logs)| logs.clone()).unwrap_or_default()
+        let found = all.ended.iter().find(|ended| ended.run == *run);
+        found.map(|ended| ended.logs.clone()).unwrap_or_default()
+    }
+
+    /// Where a run stands that ended here not long ago, for good.
+    pub(crate) fn summary_of_ended(&self, tenant: &TenantId, run: &RunId) -> Option<RunSummary> {
+        let all = lock(&self.live);
+        let found = all.ended.iter().find(|ended| ended.run == *run && ended.tenant == *tenant)?;
+        found.summary.as_deref().cloned()
     }
 
     pub(crate) fn endings(&self) -> broadcast::Receiver<Left> {

@@ -34,8 +34,8 @@ pub struct EngineOptions {
     pub health_age_ms: u64,
     /// Lines of the log that are kept of a run.
     pub log_lines: usize,
-    /// Runs of which the log is kept after they have ended.
-    pub logs_of_ended: usize,
+    /// Runs that are still known without asking the store after they have ended, with their logs.
+    pub ended_known: usize,
     /// The least time between two reports of progress of one attempt, in milliseconds.
     pub progress_interval_ms: u64,
 }
@@ -58,7 +58,7 @@ impl Default for EngineOptions {
             come_again_ms: 2_000,
             health_age_ms: 100,
             log_lines: 200,
-            logs_of_ended: 1_000,
+            ended_known: 1_000,
             progress_interval_ms: 50,
         }
     }

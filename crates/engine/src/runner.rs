@@ -34,6 +34,7 @@ use crate::live::Inner;
 use crate::places::Asker;
 use crate::prepare::Prepare;
 use crate::request::Lane;
+use crate::summary::RunSummary;
 use crate::updates::{Hub, Update, UpdateKind};
 
 /// How a run is let go of.
@@ -164,6 +165,8 @@ impl Runner {
             };
         }
         self.stops.values().for_each(|stop| stop.abandon());
+        let summary = RunSummary::of_success(self.run.clone(), &self.hub, &self.state);
+        self.inner.note_ended((&self.tenant, &self.run), self.hub.logs(), summary);
         self.hub.close();
         ended.map(|outcome| outcome.unwrap_or(Outcome::Interrupted))
     }
@@ -521,8 +524,12 @@ impl Runner {
         batch.status = outcome.as_ref().map(status_of);
         let status = batch.status;
         if !batch.events.is_empty() || batch.status.is_some() {
+            let at_ms = batch.at_ms;
             let receipt = self.inner.parts.runs.commit(batch).await?;
             self.hub.committed(self.seq);
+            if status.is_some() {
+                self.hub.end(at_ms);
+            }
             status.into_iter().for_each(|status| self.inner.counter.run(status));
             if receipt.cancel_requested && outcome.is_none() && !self.cancelling {
                 self.inbox.send(Message::Event(Event::CancelRequested));

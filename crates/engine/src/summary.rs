@@ -5,8 +5,7 @@ use impasto_store::{RunRecord, RunStatus, StoredRun};
 use impasto_workflow::{Instance, Outcome, State, Status};
 use serde::Serialize;
 
-use crate::live::Live;
-use crate::updates::LogLine;
+use crate::updates::{Hub, LogLine};
 
 /// Where a run stands.
 #[derive(Clone, Debug, Serialize)]
@@ -71,21 +70,41 @@ pub(crate) fn asks_of(state: &State) -> Vec<Ask> {
 
 impl RunSummary {
     /// Of a run that this process works on.
-    pub(crate) fn of_live(
-        record: &RunRecord,
-        live: Option<&Live>,
-        queue_position: Option<u32>,
-    ) -> Self {
-        let started_ms = live.and_then(|live| live.hub.started_ms());
+    pub(crate) fn of_live(run: RunId, hub: &Hub, queue_position: Option<u32>) -> Self {
+        let started_ms = hub.started_ms();
         Self {
+            run,
+            workflow: hub.head.workflow.to_string(),
+            status: RunStatus::Running,
             is_queued: started_ms.is_none(),
             queue_position,
+            output: None,
+            error: None,
+            cost: None,
+            created_ms: hub.head.created_ms,
             started_ms,
-            last_seq: live.map_or(0, |live| live.hub.last_seq()),
-            progress: live.map(|live| live.hub.fraction()),
-            logs: live.map(|live| live.hub.logs()).unwrap_or_default(),
-            ..Self::of(record)
+            ended_ms: None,
+            last_seq: hub.last_seq(),
+            progress: Some(hub.fraction()),
+            logs: hub.logs(),
+            origin: hub.head.origin.to_string(),
+            asks: Vec::new(),
         }
+    }
+
+    /// Of a run that this process has brought to a good end, which is committed.
+    pub(crate) fn of_success(run: RunId, hub: &Hub, state: &State) -> Option<Self> {
+        let ended_ms = hub.ended_ms()?;
+        let Some(Outcome::Succeeded { output }) = state.outcome() else { return None };
+        Some(Self {
+            status: RunStatus::Succeeded,
+            is_queued: false,
+            output: Some(output.clone()),
+            cost: Some(cost_of(state)),
+            ended_ms: Some(ended_ms),
+            progress: None,
+            ..Self::of_live(run, hub, None)
+        })
     }
 
     fn of(record: &RunRecord) -> Self {
@@ -123,7 +142,6 @@ pub(crate) fn first_start_ms(stored: &StoredRun) -> Option<u64> {
 /// Of a run as its events tell it.
 pub(crate) fn run_summary(stored: &StoredRun, state: &State, logs: Vec<LogLine>) -> RunSummary {
     let record = &stored.record;
-    let attempts = || state.instances().flat_map(|(_, instance)| &instance.attempts);
     let started_ms = first_start_ms(stored);
     let (output, error) = match state.outcome() {
         Some(Outcome::Succeeded { output }) => (Some(output.clone()), None),
@@ -139,13 +157,18 @@ pub(crate) fn run_summary(stored: &StoredRun, state: &State, logs: Vec<LogLine>)
         is_queued: started_ms.is_none() && record.status == RunStatus::Running,
         output,
         error,
-        cost: Some(attempts().map(|attempt| attempt.cost).sum()),
+        cost: Some(cost_of(state)),
         started_ms,
         last_seq: stored.events.last().map_or(0, |event| event.seq),
         logs,
         asks: asks_of(state),
         ..RunSummary::of(record)
     }
+}
+
+fn cost_of(state: &State) -> Money {
+    let attempts = state.instances().flat_map(|(_, instance)| &instance.attempts);
+    attempts.map(|attempt| attempt.cost).sum()
 }
 
 /// Why a run was given up: nobody started it in time, or somebody asked for it.

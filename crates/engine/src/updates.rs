@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use impasto_domain::{Error, InstanceKey, News, Result, RunId, TenantId};
-use impasto_store::{RunStore, StoredEvent};
+use impasto_store::{NewRun, RunStore, StoredEvent};
 use impasto_workflow::Event;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -63,11 +63,32 @@ pub struct LogLine {
 
 const MILLION: f64 = 1e6;
 
+/// What does not change of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) workflow: Box<str>,
+    pub(crate) origin: Box<str>,
+    pub(crate) created_ms: u64,
+}
+
+impl Head {
+    pub(crate) fn of(run: &NewRun) -> Self {
+        Self {
+            workflow: run.workflow.as_str().into(),
+            origin: run.origin.as_str().into(),
+            created_ms: run.created_ms,
+        }
+    }
+}
+
 /// Everyone who listens to one run, and what can be told of it without asking the store.
 pub(crate) struct Hub {
+    pub(crate) head: Head,
     /// None when nothing will come any more.
     listeners: Mutex<Option<Vec<mpsc::Sender<Arc<Update>>>>>,
     last_seq: AtomicU64,
+    /// When its end was committed, in milliseconds since 1970; 0 if it was not.
+    ended_ms: AtomicU64,
     /// When its first attempt started, in milliseconds since 1970; 0 if none has.
     started_ms: AtomicU64,
     /// How far the attempt is that told so last, in millionths.
@@ -78,10 +99,12 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(last_seq: u64, log_lines: usize) -> Self {
+    pub(crate) fn new(head: Head, last_seq: u64, log_lines: usize) -> Self {
         Self {
+            head,
             listeners: Mutex::new(Some(Vec::new())),
             last_seq: AtomicU64::new(last_seq),
+            ended_ms: AtomicU64::new(0),
             started_ms: AtomicU64::new(0),
             progress: AtomicU64::new(0),
             log_lines,
@@ -133,12 +156,22 @@ impl Hub {
         self.last_seq.store(seq, Ordering::Relaxed);
     }
 
+    /// Its end is committed; it is told next.
+    pub(crate) fn end(&self, at_ms: u64) {
+        self.ended_ms.store(at_ms, Ordering::Release);
+    }
+
+    /// When its end was committed, if it was.
+    pub(crate) fn ended_ms(&self) -> Option<u64> {
+        Some(self.ended_ms.load(Ordering::Acquire)).filter(|at_ms| *at_ms > 0)
+    }
+
     fn listeners(&self) -> MutexGuard<'_, Option<Vec<mpsc::Sender<Arc<Update>>>>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What comes from now on; none if nothing will.
-    pub(crate) fn listen(&self, backlog: usize) -> Option<mpsc::Receiver<Arc<Update>>> {
+    fn listen(&self, backlog: usize) -> Option<mpsc::Receiver<Arc<Update>>> {
         let (sender, receiver) = mpsc::channel(backlog.max(1));
         self.listeners().as_mut()?.push(sender);
         Some(receiver)
@@ -165,14 +198,28 @@ impl Hub {
 
 /// What happens in one run, from its first event on.
 pub struct Updates {
-    pub(crate) runs: Arc<dyn RunStore>,
-    pub(crate) tenant: TenantId,
-    pub(crate) run: RunId,
-    pub(crate) live: Option<mpsc::Receiver<Arc<Update>>>,
-    pub(crate) backlog: VecDeque<Update>,
-    pub(crate) last_seq: u64,
-    pub(crate) begun: bool,
-    pub(crate) ended: bool,
+    runs: Arc<dyn RunStore>,
+    tenant: TenantId,
+    run: RunId,
+    live: Option<LiveUpdates>,
+    backlog: VecDeque<Update>,
+    last_seq: u64,
+    begun: bool,
+    ended: bool,
+}
+
+/// What comes live from a run of this process.
+pub(crate) struct LiveUpdates {
+    hub: Arc<Hub>,
+    receiver: mpsc::Receiver<Arc<Update>>,
+}
+
+impl LiveUpdates {
+    /// What comes from now on; none if nothing will.
+    pub(crate) fn listen(hub: Arc<Hub>, backlog: usize) -> Option<Self> {
+        let receiver = hub.listen(backlog)?;
+        Some(Self { hub, receiver })
+    }
 }
 
 impl Updates {
@@ -180,7 +227,7 @@ impl Updates {
         runs: Arc<dyn RunStore>,
         tenant: TenantId,
         run: RunId,
-        live: Option<mpsc::Receiver<Arc<Update>>>,
+        live: Option<LiveUpdates>,
     ) -> Self {
         Self {
             runs,
@@ -214,7 +261,7 @@ impl Updates {
             }
             let caught_up = if self.begun {
                 let live = match &mut self.live {
-                    Some(live) => live.recv().await,
+                    Some(live) => live.receiver.recv().await,
                     None => None,
                 };
                 self.take(live).await
@@ -232,9 +279,12 @@ impl Updates {
 
     async fn take(&mut self, live: Option<Arc<Update>>) -> Result<()> {
         let Some(update) = live else {
-            let caught_up = self.catch_up().await;
             self.ended = true;
-            return caught_up;
+            let last_seq = self.live.as_ref().map(|live| live.hub.last_seq());
+            return match last_seq == Some(self.last_seq) {
+                true => Ok(()),
+                false => self.catch_up().await,
+            };
         };
         let is_event = matches!(update.kind, UpdateKind::Event(_));
         let expected = if is_event { self.last_seq + 1 } else { self.last_seq };

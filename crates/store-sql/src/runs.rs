@@ -114,9 +114,12 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let (run, epoch) = (self.run.to_string(), self.epoch as i64);
         self.later.write(move |connection| {
-            let sql = "UPDATE runs SET owner = NULL WHERE id = ?1 AND epoch = ?2";
+            // The end of a run gives it back already.
+            let sql =
+                "UPDATE runs SET owner = NULL WHERE id = ?1 AND epoch = ?2 AND owner NOT NULL";
+            let given = connection.prepare_cached(sql);
             // A run that is not given back is given back by the end of the process.
-            let _kept = connection.execute(sql, params![run, epoch]);
+            let _kept = given.and_then(|mut statement| statement.execute(params![run, epoch]));
         });
     }
 }
@@ -227,7 +230,12 @@ fn write_claim(connection: &Connection, run: &NewRun, claim: &Claim, owner: &str
 }
 
 /// Creates the run, unless the same wish became one before.
-fn create_or_find(connection: &Connection, run: &NewRun, owner: &Owner) -> Result<Option<RunId>> {
+fn create_or_find(
+    connection: &Connection,
+    run: &NewRun,
+    plan: &Digest,
+    owner: &Owner,
+) -> Result<Option<RunId>> {
     if let Some(claim) = &run.claim {
         if let Some(known) = claimed(connection, run, claim, owner)? {
             return Ok(Some(known));
@@ -237,10 +245,10 @@ fn create_or_find(connection: &Connection, run: &NewRun, owner: &Owner) -> Resul
             clear_claims(connection, run.created_ms).map_err(|error| database(&error))?;
         }
     }
-    create(connection, run, &owner.name).map(|()| None)
+    create(connection, run, plan, &owner.name).map(|()| None)
 }
 
-fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
+fn create(connection: &Connection, run: &NewRun, plan: &Digest, owner: &str) -> Result<()> {
     let sql = "INSERT INTO runs (id, tenant, workflow, seed, catalog_revision, created_ms, \
                status, updated_ms, epoch, owner, origin, priority, start_by_ms, webhook, payer, \
                number) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, 1, ?8, ?9, ?10, ?11, ?12, ?13, \
@@ -269,12 +277,18 @@ fn create(connection: &Connection, run: &NewRun, owner: &str) -> Result<()> {
     if made == 0 {
         return Err(conflict(format!("there is already a run {}", run.id)));
     }
-    let sql = "INSERT INTO texts VALUES (?1, ?2, ?3)";
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut add| add.execute([run.id.as_str(), &run.plan, &run.request]))
-        .map(drop)
-        .map_err(|error| database(&error))
+    write_texts(connection, run, plan).map_err(|error| database(&error))
+}
+
+fn write_texts(connection: &Connection, run: &NewRun, plan: &Digest) -> rusqlite::Result<()> {
+    let digest = plan.to_string();
+    let known = "SELECT 1 FROM plans WHERE digest = ?1";
+    if !connection.prepare_cached(known)?.exists([&digest])? {
+        let sql = "INSERT INTO plans VALUES (?1, ?2)";
+        connection.prepare_cached(sql)?.execute([&digest, &run.plan])?;
+    }
+    let sql = "INSERT INTO texts (run, plan, request, digest) VALUES (?1, '', ?2, ?3)";
+    connection.prepare_cached(sql)?.execute([run.id.as_str(), &run.request, &digest]).map(drop)
 }
 
 fn commit(connection: &Connection, batch: &Batch, owner: &str) -> Result<Receipt> {
@@ -370,7 +384,8 @@ fn load(
     after: u64,
 ) -> rusqlite::Result<Option<(Owned, Vec<StoredEvent>)>> {
     let sql = format!(
-        "SELECT {RECORD}, plan, request FROM runs JOIN texts ON run = id WHERE id = ?1 AND tenant = ?2"
+        "SELECT {RECORD}, coalesce(plans.text, texts.plan), request FROM runs JOIN texts ON run = id \
+         LEFT JOIN plans ON plans.digest = texts.digest WHERE id = ?1 AND tenant = ?2"
     );
     let found = connection
         .prepare_cached(&sql)?
@@ -448,8 +463,9 @@ impl RunStore for SqliteRuns {
     fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Created>> {
         Box::pin(async move {
             let (id, owner) = (run.id.clone(), Arc::clone(&self.owner));
+            let plan = Digest::of(run.plan.as_bytes());
             let creating =
-                self.writer.write(false, move |c| create_or_find(c, &run, &owner)).await?;
+                self.writer.write(false, move |c| create_or_find(c, &run, &plan, &owner)).await?;
             Ok(match creating {
                 Some(known) => Created::Known(known),
                 None => Created::New(self.lease(id, 1)),
@@ -618,13 +634,9 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_full_disk_loses_nothing_that_was_committed() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { pages_max: Some(40) };
-        let runs = SqliteRuns::open(folder.path(), &options).unwrap();
-        let run = NewRun {
-            id: RunId::new("full"),
+    fn waiting(id: &str) -> NewRun {
+        NewRun {
+            id: RunId::new(id),
             tenant: TenantId::local(),
             workflow: "w".into(),
             plan: "{}".into(),
@@ -638,7 +650,33 @@ mod tests {
             webhook: None,
             payer: String::new(),
             claim: None,
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plan_is_kept_once_and_an_old_run_keeps_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = SqliteRuns::open(folder.path(), &SqliteOptions::default()).unwrap();
+        for id in ["one", "two"] {
+            let _lease = runs.create(waiting(id)).await.unwrap();
+        }
+        let connection = connect(&folder.path().join(DATABASE)).unwrap();
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM plans"), 1);
+        let older = "UPDATE texts SET plan = 'an older plan', digest = NULL WHERE run = 'two'";
+        connection.execute(older, []).unwrap();
+        for (id, plan) in [("one", waiting("one").plan), ("two", "an older plan".to_owned())] {
+            let stored = runs.load(TenantId::local(), RunId::new(id), 0).await.unwrap();
+            assert_eq!(stored.record.run.plan, plan);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_loses_nothing_that_was_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions { pages_max: Some(40) };
+        let runs = SqliteRuns::open(folder.path(), &options).unwrap();
+        let run = waiting("full");
         let lease = runs.create(run.clone()).await.unwrap().lease().unwrap();
         let mut committed = 0;
         let error = loop {

@@ -191,6 +191,15 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX deliveries_of_run ON deliveries (tenant, run);
     CREATE INDEX deliveries_to_endpoint ON deliveries (tenant, endpoint);
     ",
+    "
+    -- Most runs follow a plan that others followed before: it is kept once, under its digest. Runs from
+    -- before have their own in `texts`.
+    CREATE TABLE plans (
+        digest TEXT PRIMARY KEY,
+        text TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE texts ADD COLUMN digest TEXT;
+    ",
 ];
 
 /// How long a connection waits for another process, in milliseconds.
