@@ -15,8 +15,8 @@ use std::io;
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64_simd::AsOut as _;
 use bytes::Bytes;
 use impasto_domain::{Error, Result};
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
@@ -76,6 +76,9 @@ const EITHER: [GeneralPurpose; 2] = [
 /// # Errors
 /// It is not base64.
 pub fn decode(text: &str) -> Result<Bytes> {
+    if let Ok(decoded) = base64_simd::STANDARD.decode_to_vec(text) {
+        return Ok(decoded.into());
+    }
     let [standard, url_safe] = &EITHER;
     let decoded = standard.decode(text).or_else(|error| match error {
         base64::DecodeError::InvalidByte(_, b'-' | b'_') => url_safe.decode(text),
@@ -113,8 +116,7 @@ impl Formatter for Base64Formatter {
         let mut text = [0; PIECE / 3 * 4];
         writer.write_all(b"\"")?;
         for piece in value.chunks(PIECE) {
-            let written = STANDARD.encode_slice(piece, &mut text).map_err(io::Error::other)?;
-            writer.write_all(text.get(..written).unwrap_or_default())?;
+            writer.write_all(base64_simd::STANDARD.encode(piece, text.as_mut_slice().as_out()))?;
         }
         writer.write_all(b"\"")
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use impasto_domain::{Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::database;
@@ -221,7 +222,11 @@ pub(crate) fn connect(path: &Path) -> Result<Connection> {
         .busy_timeout(std::time::Duration::from_millis(BUSY_MS))
         .and_then(|()| connection.execute_batch(settings))
         .map_err(|error| database(&error))?;
-    connection.set_prepared_statement_cache_capacity(64);
+    // A plan of SQLite that looks at what is bound would be made anew for each execution.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(|error| database(&error))?;
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }
 

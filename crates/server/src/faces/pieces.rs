@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use impasto_domain::{Error, ErrorKind, InstanceKey, News, Result, RunId, SoundFormat};
-use impasto_engine::{UpdateKind, Updates};
+use impasto_engine::{RunHandle, UpdateKind, Updates};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::calls::{RunView, Ticket};
+use crate::calls::{RunView, Ticket, ViewStatus};
 
 /// Something of a result before it is done.
 #[derive(Debug)]
@@ -40,7 +40,10 @@ pub(crate) struct Pieces {
     app: App,
     caller: Caller,
     run: RunId,
-    updates: Updates,
+    /// Until somebody waits for the end of it.
+    ticket: Option<Ticket>,
+    /// As soon as somebody wants a piece.
+    updates: Option<Updates>,
     deadline: Instant,
     parts: BTreeMap<InstanceKey, u64>,
     sounding: bool,
@@ -49,14 +52,13 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     /// What comes of a run that was just accepted, for at most so long.
-    pub(crate) fn of(app: &App, caller: &Caller, ticket: &mut Ticket, at_most: Duration) -> Self {
-        let begun = ticket.handle.as_mut().and_then(impasto_engine::RunHandle::updates);
-        let updates = begun.unwrap_or_else(|| app.updates(caller, &ticket.run, 0));
+    pub(crate) fn of(app: &App, caller: &Caller, ticket: Ticket, at_most: Duration) -> Self {
         Self {
             app: app.clone(),
             caller: caller.clone(),
             run: ticket.run.clone(),
-            updates,
+            ticket: Some(ticket),
+            updates: None,
             deadline: Instant::now() + at_most,
             parts: BTreeMap::new(),
             sounding: false,
@@ -67,14 +69,23 @@ impl Pieces {
     /// The next piece; none when the run is over.
     pub(crate) async fn next(&mut self) -> Result<Option<Piece>> {
         loop {
-            let next = tokio::time::timeout_at(self.deadline, self.updates.next());
-            let Some(update) = next.await.map_err(|_| self.too_long())? else { return Ok(None) };
+            let deadline = self.deadline;
+            let next = tokio::time::timeout_at(deadline, self.updates().next()).await;
+            let Some(update) = next.map_err(|_| self.too_long())? else { return Ok(None) };
             if let UpdateKind::News { key, part, news } = update?.kind
                 && let Some(piece) = self.take(key, part, news)
             {
                 return Ok(Some(piece));
             }
         }
+    }
+
+    fn updates(&mut self) -> &mut Updates {
+        let handle = self.ticket.as_mut().and_then(|ticket| ticket.handle.as_mut());
+        let begun = handle.and_then(RunHandle::updates);
+        let (app, caller, run) = (&self.app, &self.caller, &self.run);
+        let anew = || begun.unwrap_or_else(|| app.updates(caller, run, 0));
+        self.updates.get_or_insert_with(anew)
     }
 
     fn take(&mut self, key: InstanceKey, part: u64, news: News) -> Option<Piece> {
@@ -93,6 +104,12 @@ impl Pieces {
 
     /// How the run ended. What is still told before is passed over.
     pub(crate) async fn end(&mut self) -> Result<RunView> {
+        if let (None, Some(ticket)) = (&self.updates, self.ticket.take()) {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let view = self.app.wait(&self.caller, ticket, left).await?;
+            let is_left = view.status.is_over() || view.status == ViewStatus::Interrupted;
+            return if is_left { Ok(view) } else { Err(self.too_long()) };
+        }
         while self.next().await?.is_some() {}
         self.app.view(&self.caller, &self.run).await
     }

@@ -41,9 +41,9 @@ async fn begin(
     (call, wish): (Call, &[u8]),
 ) -> Result<Playing, Failure> {
     let wanted = format::wanted(asks.output_format.as_deref())?;
-    let Asked { mut ticket, delivery } = ask(app, caller, call, wish).await?;
+    let Asked { ticket, delivery } = ask(app, caller, call, wish).await?;
     let run = ticket.run.clone();
-    let pieces = Pieces::of(app, caller, &mut ticket, hold(app));
+    let pieces = Pieces::of(app, caller, ticket, hold(app));
     let flow = Flow::new(app, caller, pieces, wanted);
     Ok(Playing { flow, delivery, run, wanted })
 }

@@ -180,8 +180,8 @@ impl Talk {
         };
         let mut call = speech::call(&self.app, &self.voice, request)?;
         call.wants_news = true;
-        let mut ticket = self.app.submit(caller, call).await?;
-        let pieces = Pieces::of(&self.app, caller, &mut ticket, hold(&self.app));
+        let ticket = self.app.submit(caller, call).await?;
+        let pieces = Pieces::of(&self.app, caller, ticket, hold(&self.app));
         let mut flow = Flow::new(&self.app, caller, pieces, wanted);
         while let Some(piece) = flow.next().await.map_err(Failure::of_run)? {
             let mut answer = SocketAnswer { audio: Some(piece.into()), ..SocketAnswer::default() };

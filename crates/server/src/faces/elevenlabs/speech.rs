@@ -79,9 +79,9 @@ async fn begin(
     let mut call = call(app, &voice, request)?;
     call.wants_news = live;
     let wish = [voice.as_bytes(), b"\n", &bytes].concat();
-    let Asked { mut ticket, delivery } = ask(app, caller, call, &wish).await?;
+    let Asked { ticket, delivery } = ask(app, caller, call, &wish).await?;
     let run = ticket.run.clone();
-    let pieces = Pieces::of(app, caller, &mut ticket, hold(app));
+    let pieces = Pieces::of(app, caller, ticket, hold(app));
     let flow = Flow::new(app, caller, pieces, wanted);
     Ok(Speaking { text, flow, delivery, run, wanted })
 }

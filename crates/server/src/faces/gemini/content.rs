@@ -42,10 +42,10 @@ pub(super) async fn generate(
     drop(bytes);
     call.claim = Some(claim.clone());
     call.wants_news = stream;
-    let mut ticket = asked.app.submit(&asked.caller, call).await?;
+    let ticket = asked.app.submit(&asked.caller, call).await?;
     let delivery = asked.app.delivery(&asked.caller, Some(&claim), &ticket.run);
     let id = ticket.run.to_string();
-    let pieces = Pieces::of(&asked.app, &asked.caller, &mut ticket, asked.patience());
+    let pieces = Pieces::of(&asked.app, &asked.caller, ticket, asked.patience());
     let answer = Answer { model, id, many };
     let source = if kind == MediaKind::Audio {
         let wanted = Wanted {

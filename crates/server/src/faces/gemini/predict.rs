@@ -26,9 +26,9 @@ pub(super) async fn predict(asked: Asked, model: String, body: Body) -> Result<R
     let claim = claim(asked.header("idempotency-key"), &asked.path, &bytes);
     drop(bytes);
     call.claim = Some(claim.clone());
-    let mut ticket = asked.app.submit(&asked.caller, call).await?;
+    let ticket = asked.app.submit(&asked.caller, call).await?;
     let delivery = asked.app.delivery(&asked.caller, Some(&claim), &ticket.run);
-    let mut pieces = Pieces::of(&asked.app, &asked.caller, &mut ticket, asked.patience());
+    let mut pieces = Pieces::of(&asked.app, &asked.caller, ticket, asked.patience());
     let view = pieces.end().await?;
     let response = match succeeded(view) {
         Ok(view) => json(&pictures(&asked, &view).await?)?,

@@ -132,9 +132,9 @@ impl Drawing {
         if call.origin.name == crate::calls::ANY_MODEL {
             call.policy.tier = tier_of(&look.quality);
         }
-        let Asked { mut ticket, delivery } =
+        let Asked { ticket, delivery } =
             ask(&self.app, &self.caller, &self.asking, call, wish).await?;
-        let pieces = Pieces::of(&self.app, &self.caller, &mut ticket, hold(&self.app));
+        let pieces = Pieces::of(&self.app, &self.caller, ticket, hold(&self.app));
         let answer = match look.streams {
             true => self.streamed(pieces, look).await,
             false => self.whole(pieces, &look).await,

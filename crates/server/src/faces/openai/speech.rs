@@ -61,8 +61,8 @@ pub(super) async fn speak(
     let mut call = call_of(ROUTE, request.model.as_deref(), input);
     call.tasks = vec![TaskId::new(SPEAK)];
     call.wants_news = true;
-    let Asked { mut ticket, delivery } = ask(&app, &caller, &asking, call, &bytes).await?;
-    let pieces = Pieces::of(&app, &caller, &mut ticket, hold(&app));
+    let Asked { ticket, delivery } = ask(&app, &caller, &asking, call, &bytes).await?;
+    let pieces = Pieces::of(&app, &caller, ticket, hold(&app));
     let flow = Flow::new(&app, &caller, pieces, wanted);
     Ok(answered(delivery, told(flow, wanted, as_events).await))
 }

@@ -55,8 +55,8 @@ pub(super) async fn transcribe(
     check(&format)?;
     let mut call = call_of(ROUTE, model.as_deref(), input);
     call.tasks = vec![task];
-    let Asked { mut ticket, delivery } = ask(&app, &caller, &asking, call, &wish).await?;
-    let mut pieces = Pieces::of(&app, &caller, &mut ticket, hold(&app));
+    let Asked { ticket, delivery } = ask(&app, &caller, &asking, call, &wish).await?;
+    let mut pieces = Pieces::of(&app, &caller, ticket, hold(&app));
     let answer = async {
         let view = succeeded(pieces.end().await.map_err(failed)?).map_err(failed)?;
         Ok(written(&heard(&view.outputs), &format))
