@@ -87,6 +87,7 @@ pub fn task() -> Json {
         json!({
             "id": { "type": "string", "pattern": ID }, "title": text(), "description": text(),
             "lazy_video": { "type": "boolean" },
+            "foreign_files": { "type": "boolean" },
             "input": { "type": "object", "additionalProperties": field },
             "output": { "type": "object", "additionalProperties": output },
         }),

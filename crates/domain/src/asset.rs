@@ -164,6 +164,14 @@ pub struct MediaFacts {
     /// Number of triangles of a mesh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub triangles: Option<u64>,
+    /// Whether it is kept as somebody else wrote it. Tools of this process get a copy of it that was
+    /// decoded in a child and written anew.
+    #[serde(skip_serializing_if = "is_false")]
+    pub foreign: bool,
+}
+
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// A reference to an asset: its name, its media type and its facts. Never its bytes.

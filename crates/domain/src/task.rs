@@ -200,6 +200,8 @@ pub struct Task {
     pub output: Vec<Field>,
     /// Whether it takes a video as a timeline that has not been rendered yet.
     pub lazy_video: bool,
+    /// Whether a tool of this process gets foreign files as they came, because it only passes them on.
+    pub foreign_files: bool,
 }
 
 impl Task {
@@ -257,6 +259,7 @@ mod tests {
             input: serde_json::from_value(fields).unwrap(),
             output: vec![],
             lazy_video: false,
+            foreign_files: false,
         }
     }
 

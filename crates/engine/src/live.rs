@@ -17,6 +17,7 @@ use crate::engine::{Left, to_text};
 use crate::figures::Counter;
 use crate::health::HealthWatch;
 use crate::places::Places;
+use crate::prepare::Imported;
 use crate::runner::{Inbox, Message};
 use crate::summary::RunSummary;
 use crate::updates::{Hub, LogLine};
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) places: Places,
     pub(crate) watch: HealthWatch,
     pub(crate) counter: Counter,
+    pub(crate) imported: Arc<Imported>,
     cores: u32,
     catalog: RwLock<Arc<Catalog>>,
     plans: Mutex<Plans>,
@@ -95,6 +97,7 @@ impl Inner {
             places: Places::new(limits(&catalog, cores)),
             watch: HealthWatch::new(fixed_health(&catalog, &parts.drivers, cores)),
             counter: Counter::default(),
+            imported: Arc::default(),
             cores,
             catalog: RwLock::new(catalog),
             plans: Mutex::default(),

@@ -41,6 +41,12 @@ pub trait Importer: Send + Sync {
 
     /// Reads `bytes`, which somebody calls `name`, and writes what they hold to the bench. It blocks.
     fn import_bytes(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef>;
+
+    /// Keeps what a provider made: as it came and marked [`impasto_domain::MediaFacts::foreign`] where
+    /// writing it anew would make it worse, otherwise as [`Importer::import_bytes`] does. It blocks.
+    fn keep(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
+        self.import_bytes(bytes, name, bench)
+    }
 }
 
 /// Takes nothing in: for programs whose inputs hold no files.

@@ -1,20 +1,46 @@
 //! What an input goes through before a driver sees it: prompts become the words of the model,
-//! described videos become files where the task needs files, and names become those of the endpoint.
+//! described videos become files where the task needs files, foreign files become files of ours where
+//! a tool of this process is to read them, and names become those of the endpoint.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use impasto_catalog::{Catalog, PromptStyle};
-use impasto_domain::{Error, Result, Task, Type, Value, Values, Workbench};
+use impasto_domain::{AssetRef, Digest, Error, Result, Task, Type, Value, Values, Workbench};
 use impasto_prompt::PromptSpec;
 
 use crate::driver::StartCall;
-use crate::parts::Render;
+use crate::parts::{Importer, Render};
 
 /// How the input of a call is made ready.
 #[derive(Clone)]
 pub(crate) struct Prepare {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) render: Render,
+    pub(crate) importer: Arc<dyn Importer>,
+    pub(crate) imported: Arc<Imported>,
+}
+
+/// Foreign files, and what was made of them lately.
+#[derive(Default)]
+pub(crate) struct Imported {
+    known: Mutex<VecDeque<(Digest, AssetRef)>>,
+}
+
+/// The most foreign files of which it is remembered what was made of them.
+const IMPORTED_KNOWN_MAX: usize = 1_000;
+
+impl Imported {
+    fn of(&self, foreign: &Digest) -> Option<AssetRef> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|(digest, _)| digest == foreign).map(|(_, asset)| asset.clone())
+    }
+
+    fn note(&self, foreign: Digest, asset: AssetRef) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.push_front((foreign, asset));
+        known.truncate(IMPORTED_KNOWN_MAX);
+    }
 }
 
 impl Prepare {
@@ -24,19 +50,41 @@ impl Prepare {
         let offer = self.catalog.offer(&call.offer)?;
         let style = self.catalog.model(&offer.model)?.prompt_style;
         let mut input = with_prompts(task, style, std::mem::take(&mut call.input))?;
-        let described = |value: &Value| value.assets().iter().any(|asset| asset.is_timeline());
-        if !task.lazy_video && input.values().any(described) {
-            let (render, bench) = (Arc::clone(&self.render), Arc::clone(&call.bench));
-            let working =
-                tokio::task::spawn_blocking(move || rendered_all(input, &render, &*bench));
-            input = working.await.map_err(|_| Error::internal("the renderer panicked"))??;
-        }
         // Whoever speaks to a provider elsewhere makes the request from the input of the task.
         let local = self.catalog.provider(&offer.provider)?.is_local();
+        let (renders, imports) = (!task.lazy_video, local && !task.foreign_files);
+        let is_another = move |asset: &AssetRef| {
+            renders && asset.is_timeline() || imports && asset.facts.foreign
+        };
+        if input.values().flat_map(Value::assets).any(&is_another) {
+            let (prepare, bench) = (self.clone(), Arc::clone(&call.bench));
+            let other = move |asset: &AssetRef| match is_another(asset) {
+                true => prepare.other(asset, &*bench).map(Some),
+                false => Ok(None),
+            };
+            let working = tokio::task::spawn_blocking(move || replaced_all(input, &other));
+            input = working.await.map_err(|_| Error::internal("preparing a file panicked"))??;
+        }
         call.input = if local { offer.map.apply(input) } else { input };
         Ok(call)
     }
+
+    /// The file of a described video, or a file of ours for a foreign one.
+    fn other(&self, asset: &AssetRef, bench: &dyn Workbench) -> Result<AssetRef> {
+        if asset.is_timeline() {
+            return (self.render)(asset, bench);
+        }
+        if let Some(known) = self.imported.of(&asset.digest) {
+            return Ok(known);
+        }
+        let own = self.importer.import_bytes(&bench.read(asset)?, "a result", bench)?;
+        self.imported.note(asset.digest, own.clone());
+        Ok(own)
+    }
 }
+
+/// What an asset is replaced by, if by anything.
+type Other = dyn Fn(&AssetRef) -> Result<Option<AssetRef>>;
 
 /// The input with its prompts in the words that the model likes.
 fn with_prompts(task: &Task, style: PromptStyle, mut input: Values) -> Result<Values> {
@@ -57,17 +105,92 @@ fn with_prompts(task: &Task, style: PromptStyle, mut input: Values) -> Result<Va
     Ok(input)
 }
 
-fn rendered_all(input: Values, render: &Render, bench: &dyn Workbench) -> Result<Values> {
-    input.into_iter().map(|(name, value)| Ok((name, rendered(value, render, bench)?))).collect()
+fn replaced_all(input: Values, other: &Other) -> Result<Values> {
+    input.into_iter().map(|(name, value)| Ok((name, replaced(value, other)?))).collect()
 }
 
-fn rendered(value: Value, render: &Render, bench: &dyn Workbench) -> Result<Value> {
+fn replaced(value: Value, other: &Other) -> Result<Value> {
     Ok(match value {
-        Value::Asset(asset) if asset.is_timeline() => Value::from(render(&asset, bench)?),
-        Value::List(items) => Value::List(
-            items.into_iter().map(|item| rendered(item, render, bench)).collect::<Result<_>>()?,
-        ),
-        Value::Map(entries) => Value::Map(rendered_all(entries, render, bench)?),
+        Value::Asset(asset) => match other(&asset)? {
+            Some(another) => Value::from(another),
+            None => Value::Asset(asset),
+        },
+        Value::List(items) => {
+            Value::List(items.into_iter().map(|item| replaced(item, other)).collect::<Result<_>>()?)
+        }
+        Value::Map(entries) => Value::Map(replaced_all(entries, other)?),
         plain => plain,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use impasto_domain::{Bench, MediaFacts, Money, RunId, TaskId};
+
+    use super::*;
+    use crate::driver::Slot;
+
+    /// Writes every foreign file anew as the same text.
+    #[derive(Default)]
+    struct Rewriter(AtomicUsize);
+
+    impl Importer for Rewriter {
+        fn import(&self, path: &Path, _bench: &dyn Workbench) -> Result<AssetRef> {
+            Err(Error::internal(path.display().to_string()))
+        }
+
+        fn import_bytes(&self, _: &[u8], _: &str, bench: &dyn Workbench) -> Result<AssetRef> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            bench.write(b"ours".to_vec(), "video/mp4", MediaFacts::default())
+        }
+    }
+
+    /// The video that the offer of a task which is done here, or elsewhere, gets for a foreign one.
+    async fn given(prepare: &Prepare, bench: &Arc<Bench>, task: &str, here: bool) -> Vec<u8> {
+        let facts = MediaFacts { foreign: true, ..MediaFacts::default() };
+        let video = bench.write(b"theirs".to_vec(), "video/mp4", facts).unwrap();
+        let catalog = &prepare.catalog;
+        let is_here = |offer: &&impasto_catalog::Offer| {
+            catalog.provider(&offer.provider).unwrap().is_local() == here
+        };
+        let offer = catalog.offers_for(&TaskId::new(task)).find(is_here).unwrap();
+        let call = StartCall {
+            run: RunId::new("r"),
+            key: impasto_domain::InstanceKey { step: "s".into(), index: Vec::new() },
+            attempt: 1,
+            task: TaskId::new(task),
+            catalog: Arc::clone(catalog),
+            offer: offer.id.clone(),
+            endpoint: offer.endpoint.clone(),
+            input: Values::from([("video".to_owned(), Value::from(video))]),
+            estimate: Money::ZERO,
+            timeout_ms: 1_000,
+            idempotency_key: "r/s/1".to_owned(),
+            bench: Arc::clone(bench) as _,
+            slot: Slot::new(()),
+        };
+        let call = prepare.call(call).await.unwrap();
+        let video = call.input.values().flat_map(Value::assets).next().unwrap().clone();
+        bench.read(&video).unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_tool_of_this_process_reads_no_foreign_film() {
+        let importer = Arc::new(Rewriter::default());
+        let prepare = Prepare {
+            catalog: Arc::new(Catalog::embedded().unwrap()),
+            render: Arc::new(|_, _| Err(Error::internal("nothing is described"))),
+            importer: Arc::clone(&importer) as _,
+            imported: Arc::default(),
+        };
+        let bench = Arc::new(Bench::default());
+        assert_eq!(given(&prepare, &bench, "trim-video", true).await, b"ours");
+        assert_eq!(given(&prepare, &bench, "trim-video", true).await, b"ours");
+        assert_eq!(importer.0.load(Ordering::Relaxed), 1, "what was made of it is remembered");
+        assert_eq!(given(&prepare, &bench, "render-video", true).await, b"theirs");
+        assert_eq!(given(&prepare, &bench, "upscale-video", false).await, b"theirs");
+    }
 }

@@ -395,8 +395,12 @@ impl Runner {
         let input = self.state.instance(&key).and_then(|instance| instance.input.as_deref());
         let input = input.cloned().unwrap_or_default();
         let input = with_seed(task, input, self.state.seed(), &key);
-        let prepare =
-            Prepare { catalog: Arc::clone(&self.catalog), render: Arc::clone(&parts.render) };
+        let prepare = Prepare {
+            catalog: Arc::clone(&self.catalog),
+            render: Arc::clone(&parts.render),
+            importer: Arc::clone(&parts.importer),
+            imported: Arc::clone(&self.inner.imported),
+        };
         let call = StartCall {
             run: self.run.clone(),
             idempotency_key: idempotency_key(&self.run, &key, attempt),

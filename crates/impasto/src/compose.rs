@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use impasto_catalog::Catalog;
-use impasto_domain::{AssetRef, Error, Result, Value, Values, Workbench};
+use impasto_domain::{AssetRef, Error, MediaFacts, Result, Value, Values, Workbench};
 use impasto_engine::{
     Driver, Engine, EngineOptions, Fault, FaultHook, Importer, OperationsDriver, Parts, Render,
     SystemClock,
@@ -142,5 +142,15 @@ impl Importer for SandboxImporter {
     fn import_bytes(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
         let imported = self.sandbox.import(bytes, name)?;
         bench.write(imported.bytes, &imported.media_type, imported.facts)
+    }
+
+    fn keep(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
+        match self.sandbox.film_facts(bytes) {
+            Some(facts) => {
+                let facts = MediaFacts { foreign: true, ..facts? };
+                bench.write(bytes.to_vec(), "video/mp4", facts)
+            }
+            None => self.import_bytes(bytes, name, bench),
+        }
     }
 }

@@ -8,7 +8,9 @@ use crate::read::{Key, Node, Table};
 pub(super) fn read_task(mut table: Table<'_>, id: &str) -> Task {
     let title = table.need("title").and_then(|node| node.words()).unwrap_or_default();
     let description = table.need("description").and_then(|node| node.words()).unwrap_or_default();
-    let lazy_video = table.get("lazy_video").and_then(|node| node.boolean()).unwrap_or_default();
+    let mut flag =
+        |name: &'static str| table.get(name).and_then(|node| node.boolean()).unwrap_or_default();
+    let (lazy_video, foreign_files) = (flag("lazy_video"), flag("foreign_files"));
     let input = table.get("input").map(|node| node.entries()).unwrap_or_default();
     let output = table.need("output").map(|node| node.entries()).unwrap_or_default();
     table.finish("a task");
@@ -19,6 +21,7 @@ pub(super) fn read_task(mut table: Table<'_>, id: &str) -> Task {
         input: input.into_iter().filter_map(|(key, node)| read_input(key, node)).collect(),
         output: output.into_iter().filter_map(|(key, node)| read_output(key, node)).collect(),
         lazy_video,
+        foreign_files,
     }
 }
 

@@ -102,6 +102,14 @@ impl Sandbox {
         exchange::call(self, &request, bytes).map_err(named)
     }
 
+    /// What the boxes of an MP4 film say, held against the limits; nothing for anything else. No frame
+    /// is decoded.
+    pub fn film_facts(&self, bytes: &[u8]) -> Option<Result<MediaFacts>> {
+        Kind::admitted(bytes).ok().filter(|kind| *kind == Kind::Mp4)?;
+        let film = movies::probe(bytes, &self.limits);
+        film.map(|film| film.has_pictures.then_some(film.facts)).transpose()
+    }
+
     /// The ffmpeg that decodes this kind of file, if that is not for us to do.
     fn ffmpeg_for(&self, kind: Kind) -> Result<Option<Ffmpeg>> {
         match (kind.treatment(), &self.ffmpeg) {
