@@ -7,3 +7,4 @@ pub mod gemini;
 pub mod inline;
 pub mod openai;
 pub mod replicate;
+pub mod sound;
