@@ -4,6 +4,8 @@
 pub mod elevenlabs;
 pub mod fal;
 pub mod gemini;
+pub mod hosted;
 pub mod inline;
 pub mod openai;
 pub mod replicate;
+pub mod submit_poll;
