@@ -4,6 +4,7 @@
 //! [`hosted`] is what all drivers of hosted providers share.
 
 mod drive;
+pub mod drivers;
 pub mod elevenlabs;
 pub mod fal;
 pub mod gemini;

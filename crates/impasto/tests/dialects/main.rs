@@ -10,6 +10,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod fal;
 mod here;
 mod there;
 mod work;
