@@ -1,6 +1,7 @@
 //! Wire protocols: one module per dialect, with its wire types (shared by driver and face) and its
 //! driver.
 
+pub mod drivers;
 pub mod elevenlabs;
 pub mod fal;
 pub mod gemini;
