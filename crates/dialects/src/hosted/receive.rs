@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use impasto_catalog::{FileSource, FoundFile, Outputs};
 use impasto_domain::{
-    AssetRef, Error, ErrorKind, MediaFacts, MediaKind, Result, Type, Values, Workbench,
+    AssetRef, Error, ErrorKind, MediaFacts, MediaKind, Result, SPLATS_MEDIA_TYPE, Type, Values,
+    Workbench,
 };
 use impasto_net::{BoxFuture, Cause, NetError, Stage};
 use serde_json::Value as Json;
@@ -185,7 +186,10 @@ impl Account<'_> {
             if is_decoded {
                 door.import_bytes(&bytes, "a result", &*bench)
             } else {
-                let media_type = harmless(media_type);
+                let media_type = match wanted {
+                    MediaKind::World => SPLATS_MEDIA_TYPE.to_owned(),
+                    _ => harmless(media_type),
+                };
                 bench.write(bytes.to_vec(), &media_type, MediaFacts::default())
             }
         });

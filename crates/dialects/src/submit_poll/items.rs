@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use impasto_catalog::{Answer as Kind, Body, Call, Encoding};
-use impasto_domain::{Error, ErrorKind, Result};
+use impasto_catalog::{Body, Call, Encoding};
+use impasto_domain::{Error, Result};
 use impasto_net::BoxFuture;
 use serde_json::Value as Json;
 
@@ -31,17 +31,8 @@ impl FetchItem for ItemCall<'_> {
             ask.timeout_ms = Some(account.hosted.options().file_timeout_ms);
             ask.answer_bytes_max = Some(account.hosted.options().file_bytes_max);
             let answer = account.ask(&ask, Purpose::Ask).await?;
-            if call.answer == Kind::Bytes {
-                let media_type = answer.media_type();
-                return Ok(Fetched { bytes: answer.bytes, media_type, link: None });
-            }
-            let links = ["/url", "/download_url", "/file/download_url", "/data/url"];
-            let found = links.iter().find_map(|place| answer.json.pointer(place)?.as_str());
-            let link = found.ok_or_else(|| {
-                let message = "the provider does not say where the named file is";
-                Error::new(ErrorKind::ProviderFailed, message)
-            })?;
-            account.fetch(link).await
+            let media_type = answer.media_type();
+            Ok(Fetched { bytes: answer.bytes, media_type, link: None })
         })
     }
 }

@@ -1,0 +1,28 @@
+//! Which driver speaks which dialect of hosted providers.
+
+use std::sync::Arc;
+
+use impasto_engine::Driver;
+
+use crate::fal::Fal;
+use crate::hosted::Hosted;
+use crate::submit_poll::SubmitPoll;
+
+/// Makes a driver that goes out by what all share.
+type Make = fn(Hosted) -> Arc<dyn Driver>;
+
+/// Every dialect, and who speaks it.
+const DRIVERS: &[(&str, Make)] = &[
+    ("fal", |hosted| Arc::new(Fal::new(hosted))),
+    ("submit-poll", |hosted| Arc::new(SubmitPoll::new(hosted))),
+];
+
+/// The dialects that are spoken here.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    DRIVERS.iter().map(|(name, _)| *name)
+}
+
+/// The drivers, by dialect.
+pub fn all(hosted: &Hosted) -> impl Iterator<Item = (String, Arc<dyn Driver>)> {
+    DRIVERS.iter().map(|(name, make)| ((*name).to_owned(), make(hosted.clone())))
+}
