@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use impasto_catalog::{FileIn, Measured, Offer, Outputs, Request};
 use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, Type, Value, Workbench};
 use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
@@ -13,6 +12,7 @@ use serde_json::Value as Json;
 use crate::hosted::{
     Account, Answer, Ask, ByFile, FetchItem, Handle, Hosted, NoItems, Purpose, Uploads,
 };
+use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
 const ABOUT_ASKING: [u16; 6] = [401, 402, 403, 408, 425, 429];
@@ -86,6 +86,33 @@ impl<'c> Begun<'c> {
         ask.answer_bytes_max = Some(self.account.hosted.options().file_bytes_max);
         let ask = ask.timeout_ms(self.call.timeout_ms).dripping();
         self.account.send(&ask, Purpose::Start).await
+    }
+
+    /// The sound that the answer to a start is, told while it comes.
+    pub(crate) async fn heard(
+        &self,
+        ask: Ask,
+        name: &str,
+        samples: Option<Samples>,
+    ) -> Result<Answer> {
+        let mut response = self.open(ask).await?;
+        let media_type = response.media_type().unwrap_or_default();
+        if media_type == "application/json" || media_type.starts_with("text/") {
+            let answer = self.account.read(response, Purpose::Start).await?;
+            let error = self.account.judge(&answer, Purpose::Start);
+            let what = || self.account.garbled(&answer, Purpose::Start, "that is no sound");
+            return Err(error.unwrap_or_else(what));
+        }
+        let mut live = Live::new(&*self.call.bench, name, samples);
+        let mut sound = Vec::new();
+        loop {
+            let piece = response.chunk().await;
+            let piece = piece.map_err(|error| self.account.broken(error, Purpose::Start))?;
+            let Some(piece) = piece else { break };
+            live.hear(&piece);
+            sound.extend_from_slice(&piece);
+        }
+        Ok(of_sound(sound, &media_type, samples))
     }
 
     fn understood(&self, answer: Answer) -> Result<Answer> {
@@ -328,11 +355,15 @@ pub(crate) fn of_json(json: Json) -> Answer {
     Answer { status: 200, headers: Vec::new(), bytes, json, is_json: true, place }
 }
 
-/// An answer that is a file.
-pub(crate) fn of_bytes(bytes: Bytes, media_type: &str) -> Answer {
+/// An answer that is a sound; bare samples become a file.
+pub(crate) fn of_sound(sound: Vec<u8>, media_type: &str, samples: Option<Samples>) -> Answer {
+    let (bytes, media_type) = match samples {
+        Some(samples) => (samples.wav(&sound), "audio/wav"),
+        None => (sound, media_type),
+    };
     let headers = vec![("content-type".to_owned(), media_type.to_owned())];
     let place = "the answer to the start".to_owned();
-    Answer { status: 200, headers, bytes, json: Json::Null, is_json: false, place }
+    Answer { status: 200, headers, bytes: bytes.into(), json: Json::Null, is_json: false, place }
 }
 
 /// Whether a text can stand in a path as it is: what an answer calls a job is no way to somewhere else.
@@ -341,7 +372,8 @@ fn is_name(id: &str) -> bool {
     let parts = || id.split('/');
     !id.is_empty()
         && id.len() <= 512
-        && parts().all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(letter))
+        && parts()
+            .all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(letter))
 }
 
 /// How far a line of a log says that the work is: ` 42%|####      | 21/50`.
@@ -375,7 +407,9 @@ mod tests {
         for id in ["a-b_c", "models/x/operations/y", "video_123", "a.b~c:d"] {
             assert!(is_name(id), "{id}");
         }
-        for id in ["", "..", "a/../b", "a//b", "/a", "a?b", "a#b", "a b", "a%2e", "https://x", "a\\b"] {
+        for id in
+            ["", "..", "a/../b", "a//b", "/a", "a?b", "a#b", "a b", "a%2e", "https://x", "a\\b"]
+        {
             assert!(!is_name(id), "{id}");
         }
     }

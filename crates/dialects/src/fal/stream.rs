@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::driver::EVENTS;
-use super::wire::File;
+use super::wire::{File, WorkflowEvent};
 use crate::drive::{Begun, of_json, output_of_kind};
 use crate::hosted::{Ask, Purpose};
 use crate::inline::{self, InlineBytes};
@@ -46,7 +46,12 @@ pub(super) async fn follow(begun: &Begun<'_>, body: Json) -> Result<Started, Fai
         let Some(event) = event else { break };
         let Ok(said) = serde_json::from_str::<Json>(&event.data) else { continue };
         if said.get("detail").is_some() || event.event == "error" {
-            return Err(begun.account.provider.errors.of_job(ErrorKind::ProviderFailed, &said).into());
+            return Err(begun
+                .account
+                .provider
+                .errors
+                .of_job(ErrorKind::ProviderFailed, &said)
+                .into());
         }
         if said.get("partial") == Some(&Json::Bool(true)) {
             tell(begun, &said, &mut told);
@@ -66,6 +71,20 @@ pub(super) async fn follow(begun: &Begun<'_>, body: Json) -> Result<Started, Fai
     }
 }
 
+/// What an event means that says that there will be no result.
+fn error_in(begun: &Begun<'_>, said: &Json) -> Option<Error> {
+    let errors = &begun.account.provider.errors;
+    if let Ok(WorkflowEvent::Error { message, error, .. }) = WorkflowEvent::deserialize(said) {
+        // It says what a plain call would have been answered.
+        let mut answer = of_json(error.body);
+        answer.status = error.status;
+        let unclear = || Error::new(ErrorKind::ProviderFailed, message);
+        return Some(begun.account.judge(&answer, Purpose::Ask).unwrap_or_else(unclear));
+    }
+    let is_error = said.get("detail").is_some() || said.get("error").is_some_and(Json::is_string);
+    is_error.then(|| errors.of_job(ErrorKind::ProviderFailed, said))
+}
+
 /// Tells what stands in the answer itself; what is only linked to is not fetched for a preview.
 fn tell(begun: &Begun<'_>, said: &Json, told: &mut u32) {
     let Some(outputs) = &begun.offer.outputs else { return };
@@ -74,7 +93,8 @@ fn tell(begun: &Begun<'_>, said: &Json, told: &mut u32) {
         && let Some(piece) = said.get(name).and_then(|found| Piece::deserialize(found).ok())
     {
         let Piece { content, content_type, sample_rate, channels } = piece;
-        let format = SoundFormat { media_type: content_type, sample_rate_hz: sample_rate, channels };
+        let format =
+            SoundFormat { media_type: content_type, sample_rate_hz: sample_rate, channels };
         let (name, bytes) = (name.to_owned(), content.0.to_vec());
         bench.tell(News::Sound { name, format, bytes });
         return;
