@@ -75,8 +75,7 @@ async fn streamed(begun: &Begun<'_>, ask: Ask, name: &str) -> Result<Answer, Fai
         let Some(event) = event else { break };
         let Ok(mut said) = serde_json::from_str::<Json>(&event.data) else { continue };
         if said.get("error").is_some_and(|error| !error.is_null()) {
-            let errors = &begun.account.provider.errors;
-            return Err(errors.of_job(ErrorKind::ProviderFailed, &said).into());
+            return Err(error_in(begun, said).into());
         }
         let kind = text_at(&said, "/type").unwrap_or_default().to_owned();
         if kind.ends_with(".partial_image") {
@@ -92,6 +91,18 @@ async fn streamed(begun: &Begun<'_>, ask: Ask, name: &str) -> Result<Answer, Fai
             .into());
     }
     Ok(of_json(json!({ "data": made, "usage": usage })))
+}
+
+/// What an event means that says that there will be no picture: what a plain call would have meant.
+fn error_in(begun: &Begun<'_>, said: Json) -> Error {
+    let mut answer = of_json(said);
+    answer.status = match text_at(&answer.json, "/error/type") {
+        Some("server_error") => 502,
+        Some("rate_limit_error") => 429,
+        _ => 400,
+    };
+    let unclear = || Error::new(ErrorKind::ProviderFailed, "the stream ended with an error");
+    begun.account.judge(&answer, Purpose::Ask).unwrap_or_else(unclear)
 }
 
 fn tell(begun: &Begun<'_>, name: &str, said: &Json) {

@@ -92,7 +92,8 @@ async fn what_is_said_is_written_down() {
         let asked = input([("audio", sound.clone().into()), ("options", options.into())]);
         let told = here.run(("gpt-4o-transcribe", "transcribe-audio"), asked, false).await;
         assert_eq!(told.output()["text"].as_text(), Some(expected.as_str()), "{format}");
-        assert_eq!(told.output().contains_key("segments"), has_segments, "{format}");
+        let segments = told.output().get("segments").filter(|segments| !segments.is_null());
+        assert_eq!(segments.is_some(), has_segments, "{format}");
     }
 }
 

@@ -38,7 +38,7 @@ async fn predictions_come_home() {
     let told =
         here.run(("kokoro-82m", "text-to-speech"), input([("text", "Hello.".into())]), false);
     assert_eq!(here.bytes(told.await.assets()[0]), work::wav(&work::samples()));
-    let asked = input([("prompt", "a red cube".into()), ("duration", 5.into())]);
+    let asked = input([("prompt", "a red cube".into())]);
     let told = here.run(("kling-2.6", "text-to-video"), asked, false).await;
     assert_eq!(told.assets()[0].media_type, "video/mp4");
     assert_eq!(there.runs().await.len(), 3);
