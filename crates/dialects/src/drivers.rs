@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use impasto_engine::Driver;
 
+use crate::fal::Fal;
 use crate::hosted::Hosted;
 use crate::submit_poll::SubmitPoll;
 
@@ -11,7 +12,10 @@ use crate::submit_poll::SubmitPoll;
 type Make = fn(Hosted) -> Arc<dyn Driver>;
 
 /// Every dialect, and who speaks it.
-const DRIVERS: &[(&str, Make)] = &[("submit-poll", |hosted| Arc::new(SubmitPoll::new(hosted)))];
+const DRIVERS: &[(&str, Make)] = &[
+    ("fal", |hosted| Arc::new(Fal::new(hosted))),
+    ("submit-poll", |hosted| Arc::new(SubmitPoll::new(hosted))),
+];
 
 /// The dialects that are spoken here.
 pub fn names() -> impl Iterator<Item = &'static str> {

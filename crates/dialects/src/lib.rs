@@ -1,6 +1,9 @@
 //! Wire protocols: one module per dialect, with its wire types (shared by driver and face) and its
 //! driver.
+//!
+//! [`hosted`] is what all drivers of hosted providers share.
 
+mod drive;
 pub mod drivers;
 pub mod elevenlabs;
 pub mod fal;
@@ -9,4 +12,5 @@ pub mod hosted;
 pub mod inline;
 pub mod openai;
 pub mod replicate;
+pub mod sound;
 pub mod submit_poll;

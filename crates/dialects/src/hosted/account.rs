@@ -150,12 +150,14 @@ impl<'a> Account<'a> {
     fn limits(&self, ask: &Ask) -> Limits {
         let options = self.hosted.options();
         let total_ms = ask.timeout_ms.unwrap_or(options.ask_timeout_ms);
+        let usual = self.hosted.client().options().limits;
         Limits {
+            bytes_per_second_min: if ask.drips { 0 } else { usual.bytes_per_second_min },
             total_ms,
             // A provider that thinks aloud may be silent for as long as it may take.
             idle_ms: total_ms,
             body_bytes_max: ask.answer_bytes_max.unwrap_or(options.answer_bytes_max),
-            ..self.hosted.client().options().limits
+            ..usual
         }
     }
 

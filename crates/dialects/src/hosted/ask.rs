@@ -22,6 +22,8 @@ pub struct Ask {
     pub timeout_ms: Option<u64>,
     /// The most bytes of the answer; absent means the usual number.
     pub answer_bytes_max: Option<u64>,
+    /// Whether the answer comes piece by piece, with long silences.
+    pub drips: bool,
 }
 
 /// What is sent with a request.
@@ -118,6 +120,13 @@ impl Ask {
     #[must_use]
     pub fn payload(mut self, payload: Payload) -> Self {
         self.payload = payload;
+        self
+    }
+
+    /// Is answered piece by piece.
+    #[must_use]
+    pub fn dripping(mut self) -> Self {
+        self.drips = true;
         self
     }
 

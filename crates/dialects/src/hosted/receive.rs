@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 
 use super::{Account, Answer};
 use crate::inline;
+use crate::sound::Samples;
 
 /// What a file is where nobody says: nothing that a browser would run.
 const ANY_TYPE: &str = "application/octet-stream";
@@ -166,7 +167,14 @@ impl Account<'_> {
         wanted: MediaKind,
         bench: &Arc<dyn Workbench>,
     ) -> Result<AssetRef> {
-        let Fetched { bytes, media_type, link } = fetched;
+        let Fetched { mut bytes, media_type, link } = fetched;
+        // Bare samples could not be told from noise.
+        if let Some(samples) = media_type.as_deref().and_then(Samples::of_media_type)
+            && wanted == MediaKind::Audio
+            && !bytes.starts_with(b"RIFF")
+        {
+            bytes = samples.wav(&bytes).into();
+        }
         let is_page = |kind: &str| {
             kind == "text/html"
                 || (wanted != MediaKind::Other && matches!(kind, "application/json" | "text/plain"))
