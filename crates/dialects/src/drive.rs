@@ -341,7 +341,8 @@ fn is_name(id: &str) -> bool {
     let parts = || id.split('/');
     !id.is_empty()
         && id.len() <= 512
-        && parts().all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(letter))
+        && parts()
+            .all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(letter))
 }
 
 /// How far a line of a log says that the work is: ` 42%|####      | 21/50`.
@@ -375,7 +376,9 @@ mod tests {
         for id in ["a-b_c", "models/x/operations/y", "video_123", "a.b~c:d"] {
             assert!(is_name(id), "{id}");
         }
-        for id in ["", "..", "a/../b", "a//b", "/a", "a?b", "a#b", "a b", "a%2e", "https://x", "a\\b"] {
+        for id in
+            ["", "..", "a/../b", "a//b", "/a", "a?b", "a#b", "a b", "a%2e", "https://x", "a\\b"]
+        {
             assert!(!is_name(id), "{id}");
         }
     }

@@ -46,7 +46,12 @@ pub(super) async fn follow(begun: &Begun<'_>, body: Json) -> Result<Started, Fai
         let Some(event) = event else { break };
         let Ok(said) = serde_json::from_str::<Json>(&event.data) else { continue };
         if said.get("detail").is_some() || event.event == "error" {
-            return Err(begun.account.provider.errors.of_job(ErrorKind::ProviderFailed, &said).into());
+            return Err(begun
+                .account
+                .provider
+                .errors
+                .of_job(ErrorKind::ProviderFailed, &said)
+                .into());
         }
         if said.get("partial") == Some(&Json::Bool(true)) {
             tell(begun, &said, &mut told);
@@ -74,7 +79,8 @@ fn tell(begun: &Begun<'_>, said: &Json, told: &mut u32) {
         && let Some(piece) = said.get(name).and_then(|found| Piece::deserialize(found).ok())
     {
         let Piece { content, content_type, sample_rate, channels } = piece;
-        let format = SoundFormat { media_type: content_type, sample_rate_hz: sample_rate, channels };
+        let format =
+            SoundFormat { media_type: content_type, sample_rate_hz: sample_rate, channels };
         let (name, bytes) = (name.to_owned(), content.0.to_vec());
         bench.tell(News::Sound { name, format, bytes });
         return;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use impasto_domain::{AssetRef, Digest, Error, MediaFacts, MediaKind, Result, Workbench};
+use impasto_domain::{
+    AssetRef, Digest, Error, MediaFacts, MediaKind, Result, SPLATS_MEDIA_TYPE, Workbench,
+};
 use impasto_engine::Importer;
 
 /// What files of each kind begin with.
@@ -27,7 +29,11 @@ pub fn sample_bytes(kind: MediaKind, which: u8) -> Vec<u8> {
 pub fn sample_of(kind: MediaKind, which: u8) -> AssetRef {
     let bytes = sample_bytes(kind, which);
     let known = KINDS.iter().find(|(known, ..)| *known == kind);
-    let media_type = known.map_or("application/octet-stream", |(_, media_type, _)| *media_type);
+    let media_type = match (known, kind) {
+        (Some((_, media_type, _)), _) => *media_type,
+        (None, MediaKind::World) => SPLATS_MEDIA_TYPE,
+        (None, _) => "application/octet-stream",
+    };
     let facts = MediaFacts {
         bytes: bytes.len() as u64,
         width: Some(1024),

@@ -147,6 +147,11 @@ impl Server {
         Ok(Self { url, arrived, task })
     }
 
+    /// Everything that arrived since this was last asked.
+    pub fn take_arrived(&self) -> Vec<Arrived> {
+        std::mem::take(&mut self.arrived.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Everything that arrived so far.
     pub fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -158,6 +163,7 @@ async fn converse(
     wire: &dyn Wire,
     noted: &Mutex<Vec<Arrived>>,
 ) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     while let Some(arrived) = read(&mut stream, &mut buffer).await? {
         let reply = wire.answer(&arrived);
@@ -165,8 +171,7 @@ async fn converse(
         let body = reply.body.as_slice();
         match reply.manner {
             Manner::Whole => {
-                stream.write_all(&head(&reply)).await?;
-                stream.write_all(body).await?;
+                stream.write_all(&[&head(&reply), body].concat()).await?;
             }
             Manner::Reset => return stream.set_zero_linger(),
             Manner::Cut => {
