@@ -164,6 +164,8 @@ impl fmt::Display for Template {
             match piece {
                 Piece::Text(text) => f.write_str(text)?,
                 Piece::Name(name) => write!(f, "{{{name}}}")?,
+                // One key at the top is written with its slash here: without, it would be a name.
+                Piece::Found(pointer) if pointer.is_key() => write!(f, "{{/{pointer}}}")?,
                 Piece::Found(pointer) => write!(f, "{{{pointer}}}")?,
             }
         }

@@ -26,9 +26,10 @@ mod receive;
 mod remembered;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use impasto_catalog::Provider;
-use impasto_domain::Result;
+use impasto_domain::{Digest, ProviderId, Result};
 use impasto_engine::Importer;
 use impasto_net::Client;
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,13 @@ impl Hosted {
     pub fn unusable(&self, provider: &Provider) -> Option<String> {
         let missing = provider.missing(|name| self.setting(name))?;
         Some(format!("set {missing} to use {}", provider.title))
+    }
+
+    /// Remembers what names a file at a provider that keeps it for `kept_s` seconds: it is not brought
+    /// there again.
+    pub fn remember(&self, provider: &ProviderId, file: Digest, name: &str, kept_s: u64) {
+        let kept = Duration::from_secs(kept_s);
+        self.inner.remembered.keep(provider, file, name.to_owned(), kept);
     }
 
     /// The account with a provider.

@@ -175,9 +175,12 @@ impl Account<'_> {
         {
             bytes = samples.wav(&bytes).into();
         }
-        let is_page = |kind: &str| matches!(kind, "text/html" | "application/json" | "text/plain");
+        let is_page = |kind: &str| {
+            kind == "text/html"
+                || (wanted != MediaKind::Other && matches!(kind, "application/json" | "text/plain"))
+        };
         let is_decoded = !matches!(wanted, MediaKind::World | MediaKind::Other);
-        if let Some(page) = media_type.as_deref().filter(|kind| is_decoded && is_page(kind)) {
+        if let Some(page) = media_type.as_deref().filter(|kind| is_page(kind)) {
             let message = format!("the provider gave {page} where {} was to be", a(wanted));
             return Err(Error::new(ErrorKind::ProviderFailed, message));
         }

@@ -120,7 +120,10 @@ impl Running<'_> {
 
     async fn succeeded(&self, answer: &Answer) -> Result<Polled> {
         let Some(call) = &self.wire.result else { return self.end(answer, answer).await };
-        let mut ask = later_ask(call, &self.handle.facts, &answer.json)?;
+        let mut ask = match later_ask(call, &self.handle.facts, &answer.json) {
+            Ok(ask) => ask,
+            Err(error) => return Ok(self.lost(error, answer)),
+        };
         let options = self.account.hosted.options();
         if call.answer == Kind::Bytes {
             ask.timeout_ms = Some(options.file_timeout_ms);
