@@ -84,7 +84,9 @@ impl<'c> Begun<'c> {
             ask = ask.header(header.clone(), self.call.idempotency_key.clone());
         }
         ask.answer_bytes_max = Some(self.account.hosted.options().file_bytes_max);
-        let ask = ask.timeout_ms(self.call.timeout_ms).dripping();
+        let ask = ask.timeout_ms(self.call.timeout_ms);
+        // Whoever listens gets what there is as soon as there is some, which may be little.
+        let ask = if self.is_heard() { ask.dripping() } else { ask };
         self.account.send(&ask, Purpose::Start).await
     }
 
@@ -290,7 +292,10 @@ impl<'j> Running<'j> {
 
     /// Tells the lines of its log that were not told before, and how far it is if the last one says.
     pub(crate) fn tell(&self, lines: &[String]) {
-        self.account.tell_lines(&self.job.handle, lines, &**self.bench());
+        // A line that says how far it is changes with time, and is no line of a log to anybody.
+        let plain: Vec<String> =
+            lines.iter().filter(|line| percent(line).is_none()).cloned().collect();
+        self.account.tell_lines(&self.job.handle, &plain, &**self.bench());
         if let Some(share) = lines.iter().rev().find_map(|line| percent(line)) {
             self.bench().progress(share, "at the provider");
         }

@@ -3,6 +3,7 @@
 //! A socket has no request that could be asked for: if it breaks off, nobody can tell what became of
 //! what was said.
 
+use impasto_domain::{Error, ErrorKind};
 use impasto_engine::Failure;
 use impasto_net::{Message, WebSocket};
 use serde_json::{Value as Json, json};
@@ -112,10 +113,16 @@ fn error_in(begun: &Begun<'_>, text: &[u8]) -> Option<Failure> {
     if error.is_empty() {
         return None;
     }
+    let is_callers = ["invalid", "not_found"].iter().any(|word| error.contains(word));
     let body = ErrorBody { detail: ErrorDetail { status: error, message } };
     let mut answer = of_json(json!(body));
     answer.status = 400;
-    Some(begun.account.judge(&answer, Purpose::Start)?.into())
+    let told = begun.account.judge(&answer, Purpose::Ask)?;
+    // A socket has no status: what the table does not know is told by the word alone.
+    Some(match begun.account.knows(&answer) || is_callers {
+        true => told.into(),
+        false => Error { kind: ErrorKind::ProviderFailed, ..told }.into(),
+    })
 }
 
 /// How long so many bytes sound, where that can be told.

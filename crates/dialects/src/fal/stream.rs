@@ -45,13 +45,8 @@ pub(super) async fn follow(begun: &Begun<'_>, body: Json) -> Result<Started, Fai
         let event = event.map_err(|error| begun.account.broken(error, Purpose::Start))?;
         let Some(event) = event else { break };
         let Ok(said) = serde_json::from_str::<Json>(&event.data) else { continue };
-        if said.get("detail").is_some() || event.event == "error" {
-            return Err(begun
-                .account
-                .provider
-                .errors
-                .of_job(ErrorKind::ProviderFailed, &said)
-                .into());
+        if let Some(error) = error_in(begun, &said) {
+            return Err(error.into());
         }
         if said.get("partial") == Some(&Json::Bool(true)) {
             tell(begun, &said, &mut told);

@@ -6,6 +6,7 @@
 //!   stream is a secret of its own, which needs no key and is not kept.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use impasto_catalog::{Measured, Provider, Unit};
 use impasto_domain::{Error, ErrorKind, Money, Result};
@@ -13,6 +14,7 @@ use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use super::container;
 use super::wire::{Prediction, Status};
@@ -23,6 +25,8 @@ use crate::hosted::{Answer, Ask, Hosted, Purpose};
 const PREDICTIONS: &str = "/v1/predictions";
 /// How the endpoint of a deployment begins.
 const DEPLOYMENTS: &str = "deployments/";
+/// How often the log is read at the most while somebody listens.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// What streams are.
 const EVENTS: &str = "text/event-stream";
 
@@ -55,18 +59,16 @@ impl Replicate {
         if let Some(kept) = running.kept().await {
             return kept;
         }
-        let ask = Ask::get(format!("{PREDICTIONS}/{}", running.id()?));
-        let mut found = match running.look(&ask).await? {
-            Ok(answer) => read(&running, answer)?,
+        let mut found = match seen(&running).await? {
+            Ok(found) => found,
             Err(ended) => return Ok(ended),
         };
-        running.tell(&lines_of(&found.1.logs));
         let stream = found.1.urls.stream.take().filter(|_| !found.1.status.is_over());
         if let Some(stream) = stream.filter(|_| running.is_heard())
-            && listen(&running, &stream, &found.1.logs).await
+            && listen(&running, &stream).await
         {
-            found = match running.look(&ask).await? {
-                Ok(answer) => read(&running, answer)?,
+            found = match seen(&running).await? {
+                Ok(found) => found,
                 Err(ended) => return Ok(ended),
             };
         }
@@ -129,14 +131,19 @@ fn creation(endpoint: &str, mut body: Json) -> Ask {
     Ask::post(format!("/v1/models/{endpoint}/predictions"), body)
 }
 
-fn read(running: &Running<'_>, answer: Answer) -> Result<(Answer, Prediction)> {
-    match Prediction::deserialize(&answer.json) {
-        Ok(prediction) => Ok((answer, prediction)),
-        Err(error) => {
-            let what = format!("that is no prediction: {error}");
-            Err(running.account.garbled(&answer, Purpose::Ask, &what))
-        }
-    }
+/// The prediction as it is now, with what was logged told; or its end.
+async fn seen(running: &Running<'_>) -> Result<Result<(Answer, Prediction), Polled>> {
+    let ask = Ask::get(format!("{PREDICTIONS}/{}", running.id()?));
+    let answer = match running.look(&ask).await? {
+        Ok(answer) => answer,
+        Err(ended) => return Ok(Err(ended)),
+    };
+    let prediction = Prediction::deserialize(&answer.json).map_err(|error| {
+        let what = format!("that is no prediction: {error}");
+        running.account.garbled(&answer, Purpose::Ask, &what)
+    })?;
+    running.tell(&lines_of(&prediction.logs));
+    Ok(Ok((answer, prediction)))
 }
 
 pub(super) fn lines_of(logs: &str) -> Vec<String> {
@@ -162,8 +169,9 @@ fn at_cost(polled: Polled, cost: Option<Money>) -> Polled {
     }
 }
 
-/// Listens until nothing more happens; whether it is over. `told` is what was logged before.
-async fn listen(running: &Running<'_>, stream: &str, told: &str) -> bool {
+/// Listens until nothing more happens; whether it is over. What is logged is read from the prediction,
+/// which has all of it, as often as something is told of it.
+async fn listen(running: &Running<'_>, stream: &str) -> bool {
     let Ok(request) = running.account.foreign("GET", stream) else { return false };
     let limits = impasto_net::Limits {
         total_ms: running.account.hosted.options().ask_timeout_ms,
@@ -177,12 +185,14 @@ async fn listen(running: &Running<'_>, stream: &str, told: &str) -> bool {
         return false;
     }
     let mut events = response.events();
-    let mut lines = lines_of(told);
+    let mut looked: Option<Instant> = None;
     while let Ok(Some(event)) = events.next().await {
         match event.event.as_str() {
-            "logs" => {
-                lines.extend(lines_of(&event.data));
-                running.tell(&lines);
+            "logs" if looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) => {
+                looked = Some(Instant::now());
+                if !matches!(seen(running).await, Ok(Ok(_))) {
+                    return true;
+                }
             }
             "done" | "error" => return true,
             _ => {}

@@ -38,7 +38,7 @@ fn settings() -> Vec<Setting> {
 }
 
 /// Runs every case in every setting.
-async fn verdicts(settings: Vec<Setting>) -> BTreeMap<String, Vec<Verdict>> {
+pub(crate) async fn verdicts(settings: Vec<Setting>) -> BTreeMap<String, Vec<Verdict>> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = Vec::new();
     for setting in settings {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test")]
 
 mod conformance;
+mod protocols;
 mod walk;
 
 use std::sync::Arc;

@@ -101,7 +101,8 @@ fn near(position: usize) -> Place {
     let place = Place::new();
     std::fs::create_dir_all(place.path("catalog/models/test")).unwrap();
     let price = "{ as_of = \"2026-11-01\", source = \"test\", lines = [{ per = \"request\", usd = 0.02 }] }";
-    let text = format!("id = \"distant\"{DISTANT}provider = \"{provider}\"\nprice = {price}\n{offer}");
+    let text =
+        format!("id = \"distant\"{DISTANT}provider = \"{provider}\"\nprice = {price}\n{offer}");
     place.write("catalog/models/test/distant.toml", text);
     place
 }
@@ -122,7 +123,9 @@ const ASKED: [&str; 5] = ["-i", "width=96", "-i", "height=64", "--model=distant"
 fn asked(position: usize) -> Vec<&'static str> {
     let (_, _, _, offer) = PLACES[position];
     let what: &[&str] = match offer {
-        offer if offer.contains("text-to-speech") => &["text-to-speech", "Hello.", "--model=distant"],
+        offer if offer.contains("text-to-speech") => {
+            &["text-to-speech", "Hello.", "--model=distant"]
+        }
         offer if offer.contains("text-to-music") => {
             &["text-to-music", "calm piano", "-i", "duration=3", "--model=distant"]
         }
@@ -142,7 +145,8 @@ fn one_of_us_is_the_provider_of_another_in_every_dialect() {
     let serving = Serving::new(&far, &[]);
     for (position, (provider, ..)) in PLACES.iter().enumerate() {
         let place = near(position);
-        let made = answer(&command(&place, position, &serving.url, &asked(position)).output().unwrap());
+        let made =
+            answer(&command(&place, position, &serving.url, &asked(position)).output().unwrap());
         assert_eq!(made.code, 0, "{provider}\n{}\n{}", made.stdout, made.stderr);
         let report = std::fs::read(place.path("out/run.json")).unwrap();
         let report: Value = serde_json::from_slice(&report).unwrap();

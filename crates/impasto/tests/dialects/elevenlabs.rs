@@ -1,6 +1,7 @@
 //! Speech in five ways, music, sounds.
 
 use impasto_domain::{ErrorKind, Value, Values};
+use impasto_workflow::Outcome;
 
 use crate::here::{Here, input, until};
 use crate::there::{There, model};
@@ -137,8 +138,18 @@ async fn errors_are_told_as_they_were_meant() {
         }
     }
     assert_eq!(there.runs().await.len(), 9);
+    // What breaks off in the middle leaves everybody in doubt, unless it says why.
+    for (id, ends) in [("elevenlabs-flash-v2.5", None), ("bits", Some(ErrorKind::Refused))] {
+        let asked = speech(&format!("break refused of {id}"), None);
+        let told = here.run((id, "text-to-speech"), asked, true).await;
+        match ends {
+            Some(kind) => told.check_failed(kind),
+            None => assert!(matches!(told.outcome, Outcome::Parked { .. }), "{:?}", told.outcome),
+        }
+    }
+    assert_eq!(there.runs().await.len(), 11);
     let asked = input([("text", "Hello.".into()), ("voice", Value::from("../x"))]);
     let told = here.run(("timed", "text-to-speech"), asked, false).await;
     told.check_failed(ErrorKind::InvalidInput);
-    assert_eq!(there.runs().await.len(), 9);
+    assert_eq!(there.runs().await.len(), 11);
 }

@@ -30,7 +30,7 @@ async fn there() -> There {
             &["fal-ai/elevenlabs/tts/turbo-v2.5"],
             &[("there", "text-to-speech", "say")],
         ),
-        model("google/veo-3.1", &["fal-ai/veo3.1"], &[("studio", "text-to-video", "scene-clip")]),
+        model("test/film", &[], &[("studio", "text-to-video", "scene-clip")]),
         model(
             "elevenlabs/scribe-v2",
             &["fal-ai/elevenlabs/speech-to-text/scribe-v2"],
@@ -92,7 +92,8 @@ async fn a_picture_goes_there_before_it_is_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn speech_films_and_words_come_home() {
     let there = there().await;
-    let here = Here::new(&there, "fal", PATHS);
+    let files = vec![("models/test/film.toml".to_owned(), FILM.to_owned())];
+    let here = Here::with(&there, ("fal", PATHS), files);
     let told = here.run(
         ("elevenlabs-turbo-v2.5", "text-to-speech"),
         input([("text", "Hello.".into())]),
@@ -101,8 +102,8 @@ async fn speech_films_and_words_come_home() {
     let told = told.await;
     let sound = told.assets()[0].clone();
     assert_eq!(here.bytes(&sound), work::wav(&work::samples()));
-    let asked = input([("prompt", "a red cube".into()), ("duration", 4.into())]);
-    let told = here.run(("veo-3.1", "text-to-video"), asked, false).await;
+    let asked = input([("prompt", "a red cube".into()), ("duration", 1.into())]);
+    let told = here.run(("film", "text-to-video"), asked, false).await;
     assert_eq!(told.assets()[0].media_type, "video/mp4");
     let asked = input([("audio", sound.into())]);
     let told = here.run(("scribe-v2", "transcribe-audio"), asked, false).await;
@@ -148,6 +149,26 @@ async fn errors_are_told_as_they_were_meant() {
         assert!(told.cost.is_zero(), "{}", told.cost);
     }
 }
+
+const FILM: &str = r#"id = "film"
+title = "Film"
+company = "test"
+version = "1"
+licence = "MIT"
+training_data = "none"
+description = "Films."
+tier = "hero"
+[[offers]]
+provider = "fal"
+task = "text-to-video"
+endpoint = "test/film"
+price = "free"
+[offers.input]
+prompt = {}
+duration = {}
+[offers.output]
+video = "/video/url"
+"#;
 
 const STREAMED: &str = r#"id = "far-off"
 title = "Far off"

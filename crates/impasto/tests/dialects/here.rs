@@ -29,7 +29,6 @@ pub(crate) struct Told {
     pub(crate) outcome: Outcome,
     pub(crate) news: Vec<News>,
     pub(crate) events: Vec<Event>,
-    pub(crate) notes: Vec<(f64, String)>,
     pub(crate) cost: Money,
     pub(crate) status: RunStatus,
 }
@@ -104,21 +103,21 @@ impl Here {
     pub(crate) async fn end(&self, mut handle: RunHandle) -> Told {
         let run = handle.id.clone();
         let mut updates = handle.updates().unwrap();
-        let (mut news, mut events, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut news, mut events) = (Vec::new(), Vec::new());
         let heard = async {
             while let Some(update) = updates.next().await {
                 match update.unwrap().kind {
                     UpdateKind::News { news: told, .. } => news.push(told),
                     UpdateKind::Event(event) => events.push(event),
-                    UpdateKind::Progress { fraction, note, .. } => notes.push((fraction, note)),
+                    UpdateKind::Progress { .. } => {}
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), heard).await.expect("an end in time");
+        tokio::time::timeout(Duration::from_secs(60), heard).await.expect("an end in time");
         let outcome = handle.wait().await.unwrap();
         let summary = self.engine.summary(TenantId::local(), run).await.unwrap();
         let (cost, status) = (summary.cost.unwrap_or_default(), summary.status);
-        Told { outcome, news, events, notes, cost, status }
+        Told { outcome, news, events, cost, status }
     }
 
     /// Runs a task to its end.

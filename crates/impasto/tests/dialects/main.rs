@@ -14,6 +14,7 @@ mod elevenlabs;
 mod fal;
 mod gemini;
 mod here;
+mod once;
 mod openai;
 mod replicate;
 mod there;

@@ -18,19 +18,36 @@ async fn there() -> There {
             &[("there", "text-to-image", "show"), ("there", "edit-image", "show")],
         ),
         model("kokoro/kokoro-82m", &["jaaari/kokoro-82m"], &[("there", "text-to-speech", "say")]),
-        model(
-            "kuaishou/kling-2.6",
-            &["kwaivgi/kling-v2.6"],
-            &[("studio", "text-to-video", "scene-clip")],
-        ),
+        model("test/film", &[], &[("studio", "text-to-video", "scene-clip")]),
     ])
     .await
 }
 
+const FILM: &str = r#"id = "film"
+title = "Film"
+company = "test"
+version = "1"
+licence = "MIT"
+training_data = "none"
+description = "Films."
+tier = "hero"
+[[offers]]
+provider = "replicate"
+task = "text-to-video"
+endpoint = "test/film"
+price = "free"
+[offers.input]
+prompt = "/input/prompt"
+duration = "/input/duration"
+[offers.output]
+video = ["/output/*", "/output"]
+"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn predictions_come_home() {
     let there = there().await;
-    let here = Here::new(&there, "replicate", "/replicate");
+    let files = vec![("models/test/film.toml".to_owned(), FILM.to_owned())];
+    let here = Here::with(&there, ("replicate", "/replicate"), files);
     let told = here.run(PICTURE, input([("prompt", "a mug".into())]), false).await;
     assert_eq!(here.bytes(told.assets()[0]), work::picture("a mug", 0, 0));
     assert_eq!(told.handles().len(), 1);
@@ -38,8 +55,8 @@ async fn predictions_come_home() {
     let told =
         here.run(("kokoro-82m", "text-to-speech"), input([("text", "Hello.".into())]), false);
     assert_eq!(here.bytes(told.await.assets()[0]), work::wav(&work::samples()));
-    let asked = input([("prompt", "a red cube".into())]);
-    let told = here.run(("kling-2.6", "text-to-video"), asked, false).await;
+    let asked = input([("prompt", "a red cube".into()), ("duration", 1.into())]);
+    let told = here.run(("film", "text-to-video"), asked, false).await;
     assert_eq!(told.assets()[0].media_type, "video/mp4");
     assert_eq!(there.runs().await.len(), 3);
 }

@@ -200,7 +200,8 @@ impl Talk {
         if let Some(alignment) = times_of(&text, &flow)?.filter(|_| wants_times) {
             let normalized_alignment = Some(alignment.clone());
             let alignment = Some(alignment);
-            let answer = SocketAnswer { alignment, normalized_alignment, ..SocketAnswer::default() };
+            let answer =
+                SocketAnswer { alignment, normalized_alignment, ..SocketAnswer::default() };
             self.tell(&answer).await?;
         }
         Ok(())
