@@ -86,17 +86,29 @@ pub struct Seen<'a> {
 }
 
 impl ErrorTable {
+    /// Whether a row of the table says what the answer means, rather than its HTTP status alone.
+    pub fn knows(&self, seen: &Seen<'_>) -> bool {
+        self.row(seen).is_some()
+    }
+
+    fn code_in(&self, body: &Json) -> Option<String> {
+        self.code.iter().find_map(|place| scalar_text(place.first(body)?))
+    }
+
+    fn row(&self, seen: &Seen<'_>) -> Option<&ErrorRow> {
+        let good = (200..300).contains(&seen.status);
+        let message = self.message_in(seen.body).unwrap_or_default();
+        let code = self.code_in(seen.body).unwrap_or_default();
+        let words = format!("{message} {code}").to_lowercase();
+        self.rows.iter().find(|row| row.fits(seen, good, &words))
+    }
+
     /// What the answer means, if it is an error: a bad HTTP status, or a row that fits it.
     pub fn read(&self, seen: &Seen<'_>) -> Option<Error> {
         let good = (200..300).contains(&seen.status);
         let message = self.message_in(seen.body);
-        let code = self.code.iter().find_map(|place| scalar_text(place.first(seen.body)?));
-        let words = format!(
-            "{} {}",
-            message.as_deref().unwrap_or_default(),
-            code.as_deref().unwrap_or_default()
-        );
-        let row = self.rows.iter().find(|row| row.fits(seen, good, &words.to_lowercase()));
+        let code = self.code_in(seen.body);
+        let row = self.row(seen);
         if good && row.is_none() {
             return None;
         }

@@ -92,6 +92,10 @@ pub struct Base {
     /// is always [`Provider::base_variable`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
+    /// Other hosts of the provider to which its answers may send a caller with the key: a name, or
+    /// with a dot in front every name below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
 }
 
 /// How one shows who one is.

@@ -162,7 +162,7 @@ pub fn provider() -> Json {
         }),
         &["env"],
     );
-    let base = object(json!({ "url": text(), "env": texts() }), &[]);
+    let base = object(json!({ "url": text(), "env": texts(), "also": texts() }), &[]);
     let put = json!({
         "url": text(), "method": { "enum": ["POST", "PUT"] }, "body": { "enum": ["raw", "multipart"] },
         "fields": text(),

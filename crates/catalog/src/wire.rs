@@ -164,6 +164,8 @@ impl fmt::Display for Template {
             match piece {
                 Piece::Text(text) => f.write_str(text)?,
                 Piece::Name(name) => write!(f, "{{{name}}}")?,
+                // One key at the top is written with its slash here: without, it would be a name.
+                Piece::Found(pointer) if pointer.is_key() => write!(f, "{{/{pointer}}}")?,
                 Piece::Found(pointer) => write!(f, "{{{pointer}}}")?,
             }
         }
@@ -305,7 +307,8 @@ pub struct Wire {
     /// A further request once it has succeeded; absent if the poll's answer has the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Call>,
-    /// How the file of each found item is fetched, where an item is not a URL but names a file.
+    /// How the file of each found item is fetched, where an item is not a URL but names a file. The
+    /// answer is the file itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<Call>,
     /// How it is cancelled.
@@ -336,6 +339,9 @@ impl Wire {
         }
         if self.poll.is_some() && self.handle.is_empty() {
             return Some("it is asked for, but its handle keeps nothing to ask with".to_owned());
+        }
+        if self.item.as_ref().is_some_and(|item| item.answer != Answer::Bytes) {
+            return Some("the answer to `item` must be the file: `answer = \"bytes\"`".to_owned());
         }
         let ends = self.state.as_ref().is_some_and(StateTable::knows_an_end);
         if self.poll.is_some() && !ends {

@@ -1,9 +1,16 @@
 //! Wire protocols: one module per dialect, with its wire types (shared by driver and face) and its
 //! driver.
+//!
+//! [`hosted`] is what all drivers of hosted providers share.
 
+mod drive;
+pub mod drivers;
 pub mod elevenlabs;
 pub mod fal;
 pub mod gemini;
+pub mod hosted;
 pub mod inline;
 pub mod openai;
 pub mod replicate;
+pub mod sound;
+pub mod submit_poll;

@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 /// steps costs one encoding pass; the bytes are made once, when someone needs them.
 pub const TIMELINE_MEDIA_TYPE: &str = "application/vnd.impasto.timeline+json";
 
+/// The media type of a world that is a cloud of Gaussian splats, in whatever format it came.
+pub const SPLATS_MEDIA_TYPE: &str = "application/vnd.gaussian-splats";
+
 /// The SHA-256 of an asset's bytes: its name everywhere. Written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -109,7 +112,7 @@ impl MediaKind {
         let essence = media_type.split(';').next().unwrap_or(media_type).trim();
         match essence {
             TIMELINE_MEDIA_TYPE => Self::Video,
-            "application/vnd.impasto.world+json" => Self::World,
+            "application/vnd.impasto.world+json" | SPLATS_MEDIA_TYPE => Self::World,
             _ => match essence.split('/').next() {
                 Some("image") => Self::Image,
                 Some("video") => Self::Video,

@@ -88,6 +88,9 @@ pub struct Candidate {
     pub tier: Tier,
     /// What the call is expected to cost.
     pub cost: Money,
+    /// Whether nobody knows what it costs; then `cost` says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unpriced: bool,
     /// How long the call is expected to take, in milliseconds.
     pub time_ms: u64,
     /// Why it has this place.

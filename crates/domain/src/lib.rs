@@ -24,7 +24,9 @@ mod operation;
 mod task;
 mod value;
 
-pub use asset::{AssetRef, Digest, Digester, MediaFacts, MediaKind, TIMELINE_MEDIA_TYPE};
+pub use asset::{
+    AssetRef, Digest, Digester, MediaFacts, MediaKind, SPLATS_MEDIA_TYPE, TIMELINE_MEDIA_TYPE,
+};
 pub use decision::{Absence, Candidate, Decision, Exclusion, InDoubt, Policy, Tier};
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use error::{Error, ErrorKind, Result, Side};

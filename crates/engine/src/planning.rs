@@ -169,6 +169,7 @@ mod tests {
             version: String::new(),
             tier: Tier::Draft,
             cost: Money::ZERO,
+            is_unpriced: false,
             time_ms: 0,
             reason: String::new(),
         };

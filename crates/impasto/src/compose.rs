@@ -11,6 +11,7 @@ use impasto_engine::{
     SystemClock,
 };
 use impasto_media::sandbox::Sandbox;
+use impasto_net::NetOptions;
 use impasto_store_sql::{FolderBlobs, SqliteOptions, SqliteRuns};
 use impasto_studio::Misbehaviour;
 
@@ -23,8 +24,12 @@ use crate::screen::Screen;
 const TOOLS_DIALECT: &str = "tools";
 /// The dialect of the offline models that run in this process.
 const SKETCH_DIALECT: &str = "sketch";
-/// The dialects that this program speaks.
-pub(crate) const DIALECTS: &[&str] = &[TOOLS_DIALECT, SKETCH_DIALECT];
+/// Whether this program speaks a dialect.
+pub(crate) fn speaks(dialect: &str) -> bool {
+    [TOOLS_DIALECT, SKETCH_DIALECT].contains(&dialect)
+        || impasto_dialects::drivers::names().any(|name| name == dialect)
+}
+
 /// The operation that turns a described video into a file.
 const RENDER: &str = "render-video";
 /// The hidden command under which this program decodes a foreign file.
@@ -47,7 +52,12 @@ pub(crate) struct House {
 }
 
 /// Puts the parts of this process together.
-pub(crate) fn house(flags: &GlobalFlags, options: EngineOptions, screen: Screen) -> Result<House> {
+pub(crate) fn house(
+    flags: &GlobalFlags,
+    options: EngineOptions,
+    network: NetOptions,
+    screen: Screen,
+) -> Result<House> {
     let catalog = Arc::new(catalogue::load(flags.catalog.as_deref(), screen)?);
     let data = data_folder(flags.data.as_deref())?;
     let store = Arc::new(SqliteRuns::open(&data, &SqliteOptions::default())?);
@@ -61,7 +71,10 @@ pub(crate) fn house(flags: &GlobalFlags, options: EngineOptions, screen: Screen)
     if let Some(spec) = &flags.misbehave {
         sketch = sketch.with_faults(faults(Misbehaviour::parse(spec)?));
     }
-    let drivers: [(&str, Arc<dyn Driver>); 2] = [
+    let importer: Arc<dyn Importer> =
+        Arc::new(SandboxImporter { sandbox: Sandbox::of_this_program(SANDBOX_COMMAND)? });
+    let hosted = crate::hosted::hosted(network, &catalog, Arc::clone(&importer))?;
+    let here: [(&str, Arc<dyn Driver>); 2] = [
         (TOOLS_DIALECT, Arc::new(OperationsDriver::new(tools))),
         (SKETCH_DIALECT, Arc::new(sketch)),
     ];
@@ -69,11 +82,12 @@ pub(crate) fn house(flags: &GlobalFlags, options: EngineOptions, screen: Screen)
         catalog: Arc::clone(&catalog),
         runs: Arc::clone(&store) as _,
         blobs: Arc::clone(&blobs) as _,
-        drivers: drivers
+        drivers: here
             .into_iter()
             .map(|(dialect, driver)| (dialect.to_owned(), driver))
+            .chain(impasto_dialects::drivers::all(&hosted))
             .collect::<BTreeMap<_, _>>(),
-        importer: Arc::new(SandboxImporter { sandbox: Sandbox::of_this_program(SANDBOX_COMMAND)? }),
+        importer,
         render: rendering(render),
         clock: Arc::clone(&clock) as _,
     };

@@ -7,6 +7,7 @@ mod collector;
 mod compose;
 mod deliver;
 mod fetch;
+mod hosted;
 mod inputs;
 mod keys;
 mod lint;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use impasto_domain::{Error, ErrorKind, Result};
 use impasto_engine::EngineOptions;
+use impasto_net::NetOptions;
 
 use crate::args::{Arguments, Command, GlobalFlags, ModelsCommand, Page};
 use crate::compose::House;
@@ -127,7 +129,7 @@ fn with_engine(global: &GlobalFlags, command: Command, screen: Screen) -> Result
             _ => (),
         }
         let House { engine, catalog, .. } =
-            compose::house(global, EngineOptions::default(), screen)?;
+            compose::house(global, EngineOptions::default(), NetOptions::default(), screen)?;
         let session = Session { engine, catalog, screen };
         match command {
             Command::Run(command) => session.run(command).await,

@@ -139,7 +139,7 @@ fn offers_of<'a>(catalog: &'a Catalog, model: &'a Model) -> impl Iterator<Item =
 
 /// Why a provider cannot be used by this program as it is set up, if it cannot.
 fn unusable(provider: &Provider) -> Option<String> {
-    if !compose::DIALECTS.contains(&provider.dialect.as_str()) {
+    if !compose::speaks(&provider.dialect) {
         return Some(format!("no driver for `{}` yet", provider.dialect));
     }
     provider.missing(|name| std::env::var(name).ok()).map(|set| format!("set {set}"))

@@ -107,7 +107,7 @@ fn parts(
     screen: Screen,
 ) -> Result<(House, Parts, ServerOptions)> {
     let Settings { server, engine, network } = settings;
-    let house = compose::house(global, engine, screen)?;
+    let house = compose::house(global, engine, network.clone(), screen)?;
     let catalog_folder = global.catalog.clone();
     let parts = Parts {
         engine: house.engine.clone(),

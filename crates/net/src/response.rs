@@ -90,6 +90,13 @@ impl Response {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The headers whose values are text, with their names in small letters.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .filter_map(|(name, value)| value.to_str().ok().map(|text| (name.as_str(), text)))
+    }
+
     /// The media type without its parameters, in small letters.
     pub fn media_type(&self) -> Option<String> {
         let essence = self.header("content-type")?.split(';').next()?.trim().to_ascii_lowercase();

@@ -129,6 +129,7 @@ fn candidate(choice: &Choice<'_>, reason: String) -> Candidate {
         version: choice.offer.version.clone(),
         tier: choice.model.tier,
         cost: choice.cost,
+        is_unpriced: !choice.offer.price.known,
         time_ms: choice.time_ms,
         reason,
     }

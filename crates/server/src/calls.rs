@@ -293,7 +293,7 @@ impl App {
         let accepting = tokio::spawn(async move {
             let accepted = app.engine().accept(request).await?;
             let nobody = app.delivery(&caller, claim.as_ref(), &accepted.run);
-            Ok((accepted, nobody))
+            Ok::<_, Error>((accepted, nobody))
         });
         let ended = accepting.await.map_err(|_| Error::internal("accepting a run panicked"))?;
         let (accepted, delivery): (Submitted, Delivery) = ended?;

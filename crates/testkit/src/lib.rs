@@ -7,6 +7,7 @@
 
 mod far;
 mod stage;
+pub mod wire;
 
 pub use far::{FAR_PRICE, FarOptions, FarProvider, Oracle};
 pub use impasto_store_sql::{SqliteOptions, SqliteRuns};

@@ -144,7 +144,7 @@ impl State {
         let wish = self.call_of(slot).and_then(|(_, policy)| policy.in_doubt);
         let priced = self.at(slot).and_then(|instance| {
             let candidate = instance.decision.as_ref()?.ranked.get(instance.offer)?;
-            Some(candidate.cost > Money::ZERO)
+            Some(candidate.cost > Money::ZERO || candidate.is_unpriced)
         });
         let usual = if priced == Some(false) { InDoubt::Retry } else { InDoubt::Park };
         match wish.unwrap_or(usual) {

@@ -52,6 +52,7 @@ fn decision(priced: bool) -> Decision {
         version: "1".into(),
         tier: Tier::Draft,
         cost: Money::micros(if priced { 5 } else { 0 }),
+        is_unpriced: false,
         time_ms: 1,
         reason: String::new(),
     };

@@ -37,10 +37,13 @@ pub struct Submitted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_request_id: Option<String>,
     /// Where its result will be.
+    #[serde(default)]
     pub response_url: String,
     /// Where its status is.
+    #[serde(default)]
     pub status_url: String,
     /// Where it can be cancelled.
+    #[serde(default)]
     pub cancel_url: String,
     /// How many are before it.
     #[serde(default)]

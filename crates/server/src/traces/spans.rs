@@ -282,6 +282,7 @@ mod tests {
             version: "1".into(),
             tier: Tier::Draft,
             cost: Money::ZERO,
+            is_unpriced: false,
             time_ms: 0,
             reason: String::new(),
         };

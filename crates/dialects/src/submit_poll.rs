@@ -1,0 +1,75 @@
+//! The dialect `submit-poll`: jobs of providers that differ only in paths, names of fields and words
+//! for states, all of which the provider's file says.
+//!
+//! Invariants
+//! - Nothing here knows a provider: what a provider needs is in its file.
+//! - What the provider made is fetched before the attempt is over; an answer that has only links is
+//!   kept with the handle first.
+//! - A job is called failed only when the provider says so of the job. What goes wrong with asking
+//!   is retryable, so an attempt of which nothing more can be learnt ends in doubt.
+
+mod items;
+mod job;
+mod start;
+
+use impasto_catalog::{Offer, Outputs, Provider, Wire};
+use impasto_domain::{Error, ErrorKind, Result};
+use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
+use impasto_net::BoxFuture;
+
+use crate::hosted::Hosted;
+
+/// The driver.
+#[derive(Clone)]
+pub struct SubmitPoll {
+    hosted: Hosted,
+}
+
+impl SubmitPoll {
+    /// A driver that goes out by `hosted`.
+    pub fn new(hosted: Hosted) -> Self {
+        Self { hosted }
+    }
+}
+
+impl Driver for SubmitPoll {
+    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
+        Box::pin(self.start_job(call))
+    }
+
+    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
+        Box::pin(self.poll_job(job))
+    }
+
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.cancel_job(job))
+    }
+
+    fn unusable(&self, provider: &Provider) -> Option<String> {
+        self.hosted.unusable(provider)
+    }
+
+    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
+        Box::pin(self.find_job(call))
+    }
+}
+
+/// How the jobs of an offer are spoken to.
+fn wire_of<'c>(offer: &Offer, provider: &'c Provider) -> Result<&'c Wire> {
+    let named = match &offer.wire {
+        Some(name) => provider.wires.get(name),
+        None if provider.wires.len() == 1 => provider.wires.values().next(),
+        None => None,
+    };
+    named.ok_or_else(|| {
+        let message = format!("`{}` does not say how `{}` is called", provider.id, offer.id);
+        Error::new(ErrorKind::Internal, message).hint("name one of the provider's wires")
+    })
+}
+
+/// Where an offer's answer has its output.
+fn outputs_of(offer: &Offer) -> Result<&Outputs> {
+    let outputs = offer.outputs.as_ref();
+    outputs
+        .ok_or_else(|| Error::internal(format!("`{}` does not say where its output is", offer.id)))
+}

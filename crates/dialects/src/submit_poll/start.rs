@@ -1,0 +1,179 @@
+//! The submission: once, and never again unless the provider does nothing twice under one name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use impasto_catalog::{Answer as Kind, FileIn, JobState, Offer, Outputs, Provider, Wire};
+use impasto_domain::{Error, ErrorKind, Money, Result, Workbench};
+use impasto_engine::{Ended, Failure, Found, StartCall, Started};
+use serde_json::Value as Json;
+
+use super::items::ItemCall;
+use super::{SubmitPoll, outputs_of, wire_of};
+use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Purpose, ask_for, sent_by};
+
+/// What goes over the wire for one attempt, and how.
+struct Submission<'c> {
+    account: Account<'c>,
+    offer: &'c Offer,
+    wire: &'c Wire,
+    outputs: &'c Outputs,
+    facts: BTreeMap<String, String>,
+    ask: Ask,
+}
+
+impl SubmitPoll {
+    pub(super) async fn start_job(&self, call: StartCall) -> Result<Started, Failure> {
+        let submission = self.submission(&call).await?;
+        submission.send(&call).await
+    }
+
+    /// Looks for a start that was not answered. Only who does nothing twice under one name can be
+    /// asked, and is asked by sending it again.
+    pub(super) async fn find_job(&self, call: StartCall) -> Result<Found> {
+        let (_, provider) = call.offered()?;
+        if provider.idempotency_header.is_none() || call.bench.cancelled() {
+            return Ok(Found::Unknown);
+        }
+        let submission = self.submission(&call).await?;
+        if submission.wire.poll.is_none() {
+            return Ok(Found::Unknown);
+        }
+        match submission.send(&call).await {
+            Ok(Started::Running(handle)) => Ok(Found::Running(handle)),
+            Ok(Started::Done(_)) | Err(_) => Ok(Found::Unknown),
+        }
+    }
+
+    async fn submission<'c>(&'c self, call: &'c StartCall) -> Result<Submission<'c>> {
+        let (offer, provider) = call.offered()?;
+        let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
+        let account = self.hosted.account(provider)?;
+        let request = offer.request(&call.input);
+        let facts = facts_of(offer, provider, &call.endpoint, request.path);
+        let submit = &wire.submit;
+        let mut ask = ask_for(submit, &facts, &Json::Null)?;
+        ask.query.extend(request.query);
+        let body = sent_by(submit, &facts, &Json::Null, request.body)?;
+        ask.payload = account.payload(submit.body, &body, &ByFile, &call.bench).await?;
+        if submit.answer == Kind::Bytes || outputs.is_whole_body() {
+            ask.answer_bytes_max = Some(self.hosted.options().file_bytes_max);
+        }
+        Ok(Submission { account, offer, wire, outputs, facts, ask })
+    }
+}
+
+/// What the templates of a wire can name.
+pub(super) fn facts_of(
+    offer: &Offer,
+    provider: &Provider,
+    endpoint: &str,
+    path: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let known = [
+        ("endpoint", endpoint),
+        ("model", offer.model.as_str()),
+        ("task", offer.task.as_str()),
+        ("provider", provider.id.as_str()),
+    ];
+    let mut facts = path;
+    facts.extend(known.map(|(name, fact)| (name.to_owned(), fact.to_owned())));
+    facts
+}
+
+impl Submission<'_> {
+    async fn send(&self, call: &StartCall) -> Result<Started, Failure> {
+        let answer = self.account.start(&self.ask, &call.idempotency_key, call.timeout_ms).await?;
+        if self.wire.submit.answer == Kind::Bytes {
+            return self.done(call, &answer).await;
+        }
+        if !answer.is_json {
+            let what = "what it says is not JSON, or not the whole of it";
+            return Err(self.account.garbled(&answer, Purpose::Start, what).into());
+        }
+        if self.wire.poll.is_none() {
+            return self.done_or_kept(call, answer).await;
+        }
+        match self.state(&answer) {
+            Some(JobState::Succeeded) if self.wire.result.is_none() && self.has_output(&answer) => {
+                self.done_or_kept(call, answer).await
+            }
+            Some(JobState::Failed) => Err(self.ended(ErrorKind::ProviderFailed, &answer)),
+            Some(JobState::Refused) => Err(self.ended(ErrorKind::Refused, &answer)),
+            _ => self.accepted(call.estimate, &answer),
+        }
+    }
+
+    /// Where the job is by the answer to its submission, if that has a word for it.
+    fn state(&self, answer: &Answer) -> Option<JobState> {
+        let table = self.wire.state.as_ref().filter(|table| !table.http)?;
+        Some(table.read(answer.status, &answer.json))
+    }
+
+    fn has_output(&self, answer: &Answer) -> bool {
+        self.outputs.read(&answer.json).is_ok()
+    }
+
+    fn ended(&self, kind: ErrorKind, answer: &Answer) -> Failure {
+        self.account.provider.errors.of_job(kind, &answer.json).into()
+    }
+
+    fn accepted(&self, expected: Money, answer: &Answer) -> Result<Started, Failure> {
+        let mut facts = self.facts.clone();
+        for (name, place) in &self.wire.handle {
+            let found = place.first(&answer.json).and_then(text_of);
+            let Some(fact) = found else {
+                let what = format!("it took the job, it seems, and has nothing at `{place}`");
+                return Err(self.account.garbled(answer, Purpose::Start, &what).into());
+            };
+            facts.insert(name.clone(), fact);
+        }
+        Ok(Started::Running(Handle { facts, expected, answer: None }.write()))
+    }
+
+    /// An answer that has only links goes into the handle, so that its files are fetched even if this
+    /// process ends now.
+    async fn done_or_kept(&self, call: &StartCall, answer: Answer) -> Result<Started, Failure> {
+        let is_link = |file: FileIn| matches!(file, FileIn::Url | FileIn::Item);
+        let links = self.outputs.rules.iter().any(|rule| is_link(rule.file));
+        let most = self.account.hosted.options().kept_answer_bytes_max;
+        if links && answer.bytes.len() <= most && self.has_output(&answer) {
+            let (facts, expected) = (self.facts.clone(), call.estimate);
+            let handle = Handle { facts, expected, answer: Some(answer.json) };
+            return Ok(Started::Running(handle.write()));
+        }
+        self.done(call, &answer).await
+    }
+
+    async fn done(&self, call: &StartCall, answer: &Answer) -> Result<Started, Failure> {
+        let cost = self.wire.cost.as_ref().and_then(|charge| charge.read(&answer.json));
+        let output = self.output(answer, &call.bench).await;
+        match output {
+            Ok(output) => Ok(Started::Done(Ended { output, cost })),
+            // The work is done and will be billed; doing it again would be billed again.
+            Err(error) => Err(Failure {
+                error: Error { retry: false, ..error },
+                cost: cost.unwrap_or(call.estimate),
+            }),
+        }
+    }
+
+    async fn output(
+        &self,
+        answer: &Answer,
+        bench: &Arc<dyn Workbench>,
+    ) -> Result<impasto_domain::Values> {
+        let items = ItemCall { call: self.wire.item.as_ref(), facts: &self.facts };
+        let output = self.account.take_in(self.outputs, answer, &items, bench).await;
+        output.map_err(|error| error.at(&self.offer.id))
+    }
+}
+
+/// A text, number or truth as text.
+pub(super) fn text_of(json: &Json) -> Option<String> {
+    match json {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
