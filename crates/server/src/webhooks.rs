@@ -16,7 +16,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
-use impasto_domain::{Error, Result, TenantId, rfc3339};
+use impasto_domain::{Error, ErrorKind, Result, TenantId, rfc3339};
 use impasto_store::{DeliveryRecord, EndpointRecord, TellState, Told};
 use serde_json::json;
 use sha2::Sha256;
@@ -320,6 +320,8 @@ async fn post(app: &App, url: &str, message: Message) -> Result<Went> {
         Ok(status @ 200..=299) => Went::Heard(status, ""),
         Ok(GONE) => Went::Never(GONE, "the receiver wants to hear no more".to_owned()),
         Ok(status) => Went::NotYet(status, format!("the receiver answered {status}")),
+        // The address is none that may be asked: that does not change by waiting.
+        Err(error) if error.kind == ErrorKind::InvalidInput => Went::Never(0, error.to_string()),
         Err(error) => Went::NotYet(0, error.to_string()),
     })
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
 
-use super::house::House;
+use super::house::{FORBIDDEN_PLACE, House};
 use crate::webhooks::{deliver_due, signed};
 
 /// Tells everything that is due.
@@ -90,6 +90,20 @@ async fn a_receiver_that_fails_is_told_later_and_one_that_is_gone_no_more() {
     assert_eq!((&changed["enabled"], &changed["url"]), (&json!(true), &body["url"]));
     let gone = house.ask(&format!("DELETE {path}"), &[], Body::empty()).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_receiver_that_may_not_be_reached_is_given_up_at_once() {
+    let house = House::new().await;
+    let webhook = json!({ "url": "https://hooks.example/run" });
+    let body =
+        json!({ "task": "echo", "input": { "number": 1 }, "model": "local", "webhook": webhook });
+    house.receiver.answers.lock().unwrap().push_back(FORBIDDEN_PLACE);
+    house.post("/v1/runs", &[], &body).await;
+    tell(&house).await;
+    let given_up = deliveries(&house, "state=failed").await;
+    assert_eq!(given_up.len(), 1);
+    assert!(given_up[0]["last_error"].as_str().unwrap().contains("may not be reached"));
 }
 
 #[tokio::test]

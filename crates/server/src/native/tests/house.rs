@@ -39,6 +39,9 @@ impl Importer for Taker {
     }
 }
 
+/// What a receiver answers that may not be asked.
+pub(super) const FORBIDDEN_PLACE: u16 = 0;
+
 /// Somebody who is told things, and answers as it was told to.
 #[derive(Default)]
 pub(super) struct Receiver {
@@ -54,7 +57,12 @@ impl Fetch for Receiver {
     fn post(&self, post: Post) -> BoxFuture<'_, Result<u16>> {
         self.posts.lock().unwrap().push(post);
         let status = self.answers.lock().unwrap().pop_front().unwrap_or(204);
-        Box::pin(async move { Ok(status) })
+        Box::pin(async move {
+            match status {
+                FORBIDDEN_PLACE => Err(Error::invalid("that place may not be reached")),
+                status => Ok(status),
+            }
+        })
     }
 }
 
