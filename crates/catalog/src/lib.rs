@@ -20,6 +20,7 @@ mod catalog;
 mod count;
 mod example;
 mod faults;
+pub mod import;
 mod index;
 mod load;
 mod mapping;

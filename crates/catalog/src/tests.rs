@@ -3,6 +3,7 @@
 mod diagnostics;
 mod embedded;
 mod guide;
+mod import;
 mod layers;
 mod mapping;
 mod outputs;

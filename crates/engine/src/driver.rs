@@ -164,11 +164,17 @@ pub trait Driver: Send + Sync {
     /// Asks the provider to stop a job. The job still ends by [`Driver::poll`].
     fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>>;
 
+    /// What is set under a name, such as the key of a provider. A driver that was given a way to ask,
+    /// such as the environment and after it the key store, asks that; others know the environment.
+    fn setting(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
     /// Why a provider cannot be used now, and what to do about it; nothing if it can. What must be
-    /// set before it can be used is looked for in the environment.
+    /// set before it can be used is looked for by [`Driver::setting`].
     fn unusable(&self, provider: &Provider) -> Option<String> {
-        let variable = |name: &str| std::env::var(name).ok();
-        provider.missing(variable).map(|set| format!("set {set} to use {}", provider.title))
+        let missing = provider.missing(|name| self.setting(name));
+        missing.map(|set| format!("set {set} to use {}", provider.title))
     }
 
     /// Looks for an attempt that may have been started, by its idempotency key. Nothing may be
