@@ -27,6 +27,7 @@ mod mapping;
 mod model;
 mod output;
 mod pointer;
+mod probe;
 mod provider;
 mod read;
 pub mod schema;
@@ -48,6 +49,7 @@ pub use model::{
 };
 pub use output::{FileIn, FileSource, FoundFile, OutputRule, Outputs, Read};
 pub use pointer::Pointer;
+pub use probe::{DryRun, PriceProbe, Probe, dry_drift, retirement};
 pub use provider::{Auth, AuthScheme, Base, Concurrency, Provider, Rate};
 pub use read::similar;
 pub use size::Size;

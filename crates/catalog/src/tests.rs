@@ -8,6 +8,7 @@ mod layers;
 mod mapping;
 mod outputs;
 mod prices;
+mod probe;
 mod tariffs;
 mod verbs;
 mod walk;
