@@ -18,6 +18,7 @@ use crate::args::GlobalFlags;
 use crate::catalogue;
 use crate::inputs::unreadable;
 use crate::screen::Screen;
+use crate::vault::{self, Settings};
 
 /// The dialect of the tools that run in this process.
 const TOOLS_DIALECT: &str = "tools";
@@ -27,6 +28,8 @@ const SKETCH_DIALECT: &str = "sketch";
 pub(crate) const DIALECTS: &[&str] = &[TOOLS_DIALECT, SKETCH_DIALECT];
 /// The operation that turns a described video into a file.
 const RENDER: &str = "render-video";
+/// The folder of the data folder that lies on top of the built-in catalogue.
+const OVERLAY_FOLDER: &str = "catalog";
 /// The hidden command under which this program decodes a foreign file.
 pub(crate) const SANDBOX_COMMAND: &str = "sandbox-child";
 
@@ -44,12 +47,16 @@ pub(crate) struct House {
     pub(crate) clock: Arc<SystemClock>,
     /// The folder in which all of it is kept.
     pub(crate) data: PathBuf,
+    /// What is set under a name: the environment, and after it the key store.
+    #[expect(dead_code, reason = "what speaks to hosted providers is given this")]
+    pub(crate) settings: Settings,
 }
 
 /// Puts the parts of this process together.
 pub(crate) fn house(flags: &GlobalFlags, options: EngineOptions, screen: Screen) -> Result<House> {
-    let catalog = Arc::new(catalogue::load(flags.catalog.as_deref(), screen)?);
+    let catalog = Arc::new(catalogue::load(overlay(flags).as_deref(), screen)?);
     let data = data_folder(flags.data.as_deref())?;
+    let settings = vault::settings(&data);
     let store = Arc::new(SqliteRuns::open(&data, &SqliteOptions::default())?);
     let blobs = Arc::new(FolderBlobs::open(&data.join("assets"))?);
     let clock = Arc::new(SystemClock);
@@ -78,7 +85,7 @@ pub(crate) fn house(flags: &GlobalFlags, options: EngineOptions, screen: Screen)
         clock: Arc::clone(&clock) as _,
     };
     let engine = Engine::new(parts, options);
-    Ok(House { engine, catalog, store, blobs, clock, data })
+    Ok(House { engine, catalog, store, blobs, clock, data, settings })
 }
 
 /// Where everything but bytes is kept, for commands that run nothing.
@@ -86,8 +93,23 @@ pub(crate) fn store(flags: &GlobalFlags) -> Result<SqliteRuns> {
     SqliteRuns::open(&data_folder(flags.data.as_deref())?, &SqliteOptions::default())
 }
 
+/// Where the folder is that lies on top of the built-in catalogue: the one that was named, or the one
+/// of the data folder, which need not be there.
+pub(crate) fn overlay_place(flags: &GlobalFlags) -> Result<PathBuf> {
+    match &flags.catalog {
+        Some(named) => Ok(named.clone()),
+        None => Ok(data_folder(flags.data.as_deref())?.join(OVERLAY_FOLDER)),
+    }
+}
+
+/// The folder that lies on top of the built-in catalogue, if there is one.
+pub(crate) fn overlay(flags: &GlobalFlags) -> Option<PathBuf> {
+    let place = overlay_place(flags).ok()?;
+    (flags.catalog.is_some() || place.is_dir()).then_some(place)
+}
+
 /// The folder that was named, or the usual one of this machine.
-fn data_folder(named: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }

@@ -2,16 +2,21 @@
 //! says becomes text, tables or JSON.
 
 mod args;
+mod ask;
 mod catalogue;
+mod check;
 mod collector;
 mod compose;
 mod deliver;
 mod fetch;
+mod import;
 mod inputs;
 mod keys;
 mod lint;
 mod models;
+mod probe;
 mod progress;
+mod providers;
 mod reference;
 mod runs;
 mod screen;
@@ -19,6 +24,8 @@ mod serve;
 mod settings;
 mod show;
 mod systems;
+mod vault;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -26,8 +33,8 @@ use clap::{CommandFactory, Parser};
 use impasto_domain::{Error, ErrorKind, Result};
 use impasto_engine::EngineOptions;
 
-use crate::args::{Arguments, Command, GlobalFlags, ModelsCommand, Page};
-use crate::compose::House;
+use crate::args::{Arguments, CatalogCommand, Command, GlobalFlags, ModelsCommand, Page};
+use crate::compose::{House, overlay};
 use crate::runs::{Exit, FINE, Session};
 use crate::screen::Screen;
 
@@ -61,16 +68,35 @@ fn exit_of(error: &Error) -> Exit {
 fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
     let Arguments { global, command } = arguments;
     match command {
+        Command::Models { command: Some(ModelsCommand::Import(command)), .. } => {
+            waited_for(import::run(&command, &global, screen))
+        }
+        Command::Catalog(CatalogCommand::Check(command)) => check::run(&command, &global, screen),
+        Command::Catalog(CatalogCommand::Probe(command)) => {
+            waited_for(probe::run(&command, &global, screen))
+        }
         Command::Models { command, filter } => {
-            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
+            let settings = vault::settings(&compose::data_folder(global.data.as_deref())?);
+            let shelf = models::Shelf { catalog: &catalog, settings: &settings, screen };
             match command {
-                Some(ModelsCommand::Show { id }) => models::show(&catalog, &id, screen)?,
-                None => models::list(&catalog, &filter, screen)?,
+                Some(ModelsCommand::Show { id }) => models::show(&shelf, &id)?,
+                _ => models::list(&shelf, &filter)?,
             }
             Ok(FINE)
         }
+        Command::Providers { command } => {
+            let data = compose::data_folder(global.data.as_deref())?;
+            let desk = providers::Desk {
+                catalog: catalogue::load(overlay(&global).as_deref(), screen)?,
+                vault: vault::Vault::of(&data),
+                settings: vault::settings(&data),
+                screen,
+            };
+            providers::obey(command.as_ref(), &desk)
+        }
         Command::Tasks { task } => {
-            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
             match task {
                 Some(task) => catalogue::show_task(&catalog, &task, screen)?,
                 None => catalogue::list_tasks(&catalog, screen),
@@ -78,7 +104,7 @@ fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
             Ok(FINE)
         }
         Command::Lint(command) => {
-            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
             Ok(lint::run(&command, &catalog, screen))
         }
         Command::Completions { shell } => {
@@ -113,6 +139,15 @@ fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
 
 fn indented(schema: &serde_json::Value) -> String {
     serde_json::to_string_pretty(schema).unwrap_or_default()
+}
+
+/// Work that waits for others, on threads of its own.
+fn waited_for(work: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.map_err(|error| Error::unavailable(format!("no threads: {error}")))?;
+    let answer = threads.block_on(work);
+    threads.shutdown_background();
+    answer
 }
 
 /// Commands about runs: they need the engine and its threads.
