@@ -46,7 +46,7 @@ fn what_a_server_publishes_of_a_model_is_imported_as_it_is_and_seen_without_a_re
         .find(|offer| offer.provider.as_str() == "studio" && offer.task.as_str() == "text-to-image")
         .unwrap();
     let name = format!("text-to-image/{}", known.model);
-    let url = format!("http://{}/v1/models/{name}", server.address);
+    let url = format!("http://{}/replicate/v1/models/{name}", server.address);
     let import = [
         "models",
         "import",
@@ -64,7 +64,7 @@ fn what_a_server_publishes_of_a_model_is_imported_as_it_is_and_seen_without_a_re
     ];
     let told = place.run(&import);
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    wait(|| get(second.address, "/v1/models/text-to-image/borrowed").status == 200);
+    wait(|| get(second.address, "/replicate/v1/models/text-to-image/borrowed").status == 200);
 
     // The request is the catalogue's, in the envelope of that protocol.
     let text = |path: &str| std::fs::read_to_string(place.path(path)).unwrap();
@@ -95,8 +95,8 @@ fn what_a_server_publishes_of_a_model_is_imported_as_it_is_and_seen_without_a_re
     std::fs::write(place.path("catalog/models/acme/broken.toml"), "id = \"other\"\n").unwrap();
     wait(|| second.log().contains("the catalogue stays as it was"));
     assert!(second.log().contains("models/acme/broken.toml"), "{}", second.log());
-    assert_eq!(get(second.address, "/v1/models/text-to-image/borrowed").status, 200);
+    assert_eq!(get(second.address, "/replicate/v1/models/text-to-image/borrowed").status, 200);
     std::fs::remove_file(place.path("catalog/models/acme/broken.toml")).unwrap();
     std::fs::remove_file(place.path("catalog/models/acme/borrowed.toml")).unwrap();
-    wait(|| get(second.address, "/v1/models/text-to-image/borrowed").status == 404);
+    wait(|| get(second.address, "/replicate/v1/models/text-to-image/borrowed").status == 404);
 }
