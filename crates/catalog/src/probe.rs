@@ -15,7 +15,7 @@ use crate::import::Drift;
 use crate::model::Offer;
 use crate::pointer::Pointer;
 use crate::tariff::Price;
-use crate::wire::{Call, scalar_text};
+use crate::wire::{Call, Template, scalar_text};
 
 /// What a provider tells of its models without being paid.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -131,11 +131,7 @@ impl Probe {
             );
         }
         let known = |name: &&str| !matches!(*name, "endpoint" | "model");
-        let names = self
-            .calls()
-            .into_iter()
-            .flat_map(Call::templates)
-            .flat_map(|template| template.names());
+        let names = self.calls().into_iter().flat_map(Call::templates).flat_map(Template::names);
         if let Some(name) = names.into_iter().find(known) {
             return Some(format!(
                 "nobody says what {{{name}}} is; there are {{endpoint}} and {{model}}"
@@ -221,7 +217,7 @@ pub fn dry_drift(status: u16, told: Option<&str>, kind: Option<ErrorKind>) -> Op
 
 /// How the files say that an offer ends, where all names that a provider has are known.
 pub fn retirement(offer: &Offer, names: &[String]) -> Option<Drift> {
-    let is_there = names.iter().any(|name| *name == offer.endpoint);
+    let is_there = names.contains(&offer.endpoint);
     let is_served = offer.lifecycle.status.is_served();
     match (is_there, is_served) {
         (false, true) => {

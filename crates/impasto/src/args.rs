@@ -431,7 +431,7 @@ Examples:
   impasto models import schema.json --provider fal --endpoint acme/lumen-3/edit --model lumen-3 --task edit-image
 The document is an OpenAPI file, the answer of a provider about a model, or a JSON schema of the input.
 Without one the provider is asked, where its file says how. A running server sees the file by itself.")]
-    Import(ImportCommand),
+    Import(Box<ImportCommand>),
 }
 
 #[derive(Args, Debug)]

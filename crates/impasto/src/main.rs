@@ -86,14 +86,9 @@ fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
             Ok(FINE)
         }
         Command::Providers { command } => {
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
             let data = compose::data_folder(global.data.as_deref())?;
-            let desk = providers::Desk {
-                catalog: catalogue::load(overlay(&global).as_deref(), screen)?,
-                vault: vault::Vault::of(&data),
-                settings: vault::settings(&data),
-                screen,
-            };
-            providers::obey(command.as_ref(), &desk)
+            providers::obey(command.as_ref(), &providers::Desk::new(catalog, &data, screen))
         }
         Command::Tasks { task } => {
             let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;

@@ -1,6 +1,7 @@
 //! `providers`: which can be used, what the others lack, and the keys that are kept for them.
 
 use std::io::{IsTerminal, Read};
+use std::path::Path;
 
 use impasto_catalog::{Catalog, Provider};
 use impasto_domain::{Error, Result};
@@ -11,7 +12,7 @@ use crate::args::ProvidersCommand;
 use crate::compose;
 use crate::runs::{Exit, FINE};
 use crate::screen::{Screen, Style};
-use crate::vault::{Settings, Vault};
+use crate::vault::{self, Settings, Vault};
 
 /// The most bytes that are read where a key is expected.
 const TYPED_BYTES_MAX: u64 = 64 << 10;
@@ -22,6 +23,13 @@ pub(crate) struct Desk {
     pub(crate) vault: Vault,
     pub(crate) settings: Settings,
     pub(crate) screen: Screen,
+}
+
+impl Desk {
+    /// With the key store of that data folder.
+    pub(crate) fn new(catalog: Catalog, data: &Path, screen: Screen) -> Self {
+        Self { catalog, vault: Vault::of(data), settings: vault::settings(data), screen }
+    }
 }
 
 /// `impasto providers`.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use impasto_domain::Values;
+use impasto_domain::{Value, Values};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -116,7 +116,7 @@ fn values(name: &str, parameter: &Parameter, offer: &Offer, described: &Describe
     if let (Some(ours), false) = (ours, parameter.words.is_empty()) {
         let renamed = |word: &String| {
             let verbs = rule.verbs.iter().find_map(|verb| match verb {
-                Verb::Enum(words) => words.get(word).map(|word| word.to_json()),
+                Verb::Enum(words) => words.get(word).map(Value::to_json),
                 _ => None,
             });
             verbs.unwrap_or_else(|| Json::from(word.as_str()))

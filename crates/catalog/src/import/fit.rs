@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use impasto_domain::{Field, Task, TaskId, Type};
 
-use super::describe::Described;
+use super::describe::{Described, Given};
 use super::known::{Known, is_file, words_of};
 use super::line::{self, Line};
 use super::outputs;
@@ -331,8 +331,7 @@ fn said_so(described: &Described, endpoint: &str, task: &TaskId) -> f64 {
 
 fn tokens_of(described: &Described, endpoint: &str) -> BTreeSet<String> {
     let inputs = described.inputs.iter().map(|parameter| format!("in:{}", parameter.name));
-    let outputs =
-        described.outputs.iter().map(|given| given.name()).filter(|name| !name.is_empty());
+    let outputs = described.outputs.iter().map(Given::name).filter(|name| !name.is_empty());
     let outputs = outputs.map(|name| format!("out:{name}"));
     let category = described.category.as_deref().unwrap_or_default();
     words_of(endpoint)

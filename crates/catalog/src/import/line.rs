@@ -125,9 +125,8 @@ pub(crate) fn mapped(
         Type::Text | Type::Prompt => text(field, parameter, known, &mut line, &mut lost)?,
         Type::Integer | Type::Number => numeric(field, parameter, &mut line, &mut lost)?,
         Type::Boolean => {
-            let truth = (parameter.kind == Kind::Boolean).then_some(())?;
+            (parameter.kind == Kind::Boolean).then_some(())?;
             say_default(&mut line, parameter.default.clone().filter(Json::is_boolean));
-            truth
         }
         Type::Json => {}
         ty if is_file(ty) => file(ty, field, parameter, &mut line)?,

@@ -1,6 +1,6 @@
 //! Schemas become files that load, and nothing of them is lost.
 
-use impasto_domain::{AssetRef, Field, MediaKind, Type, Values};
+use impasto_domain::{AssetRef, Field, MediaKind, Type, Value, Values};
 use serde_json::{Value as Json, json};
 use std::sync::LazyLock;
 
@@ -200,7 +200,7 @@ fn published(offer: &Offer) -> Option<Json> {
         if !size.object || !to.is_key() {
             return None;
         }
-        let words: Vec<Json> = size.names.values().map(|word| word.to_json()).collect();
+        let words: Vec<Json> = size.names.values().map(Value::to_json).collect();
         let free = json!({"type": "object", "title": "ImageSize",
             "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}}});
         let schema = json!({"anyOf": [free, {"type": "string", "enum": words}]});
@@ -224,7 +224,7 @@ fn shape(field: &Field, verbs: &[Verb]) -> Option<Json> {
             Verb::Enum(map) => {
                 let renamed = |word: &Json| word.as_str().and_then(|word| map.get(word));
                 words =
-                    words.iter().map(|w| renamed(w).map_or(w.clone(), |v| v.to_json())).collect();
+                    words.iter().map(|w| renamed(w).map_or(w.clone(), Value::to_json)).collect();
                 if words.is_empty() || words.iter().any(|word| !word.is_string()) {
                     return None;
                 }
