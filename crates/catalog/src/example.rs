@@ -31,7 +31,7 @@ impl Offer {
     }
 }
 
-fn value_for(field: &Field, sample: &dyn Fn(MediaKind) -> AssetRef) -> Value {
+pub(crate) fn value_for(field: &Field, sample: &dyn Fn(MediaKind) -> AssetRef) -> Value {
     match &field.ty {
         Type::Text | Type::Prompt => {
             let known = field.values.first().map_or(ANY_TEXT, String::as_str);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::mapping::{Mapping, OPTIONS, Request};
 use crate::output::Outputs;
-use crate::read::suggestion;
+use crate::read::{similar, suggestion};
 use crate::tariff::{Price, TimeEstimate};
 
 /// A program that must be on this machine.
@@ -253,12 +253,12 @@ impl Offer {
         problems.extend(self.map.size.as_ref().and_then(|size| size.problem(input)));
         let none = Values::new();
         let options = input.get(OPTIONS).and_then(Value::as_map).unwrap_or(&none);
-        problems.extend(self.option_problems(options));
+        problems.extend(self.option_problems(task, options));
         problems
     }
 
     /// What is wrong with parameters that are given by the offer's own names.
-    fn option_problems(&self, options: &Values) -> Vec<String> {
+    fn option_problems(&self, task: &Task, options: &Values) -> Vec<String> {
         let mut problems = Vec::new();
         for (name, value) in options {
             match self.own.iter().find(|field| field.name == *name) {
@@ -268,8 +268,15 @@ impl Offer {
                 None => {
                     let known: Vec<&str> =
                         self.own.iter().map(|field| field.name.as_str()).collect();
-                    let hint = suggestion(name, &known);
-                    problems.push(format!("it has no parameter `{name}`; {hint}"));
+                    let inputs = task.input.iter().map(|field| field.name.as_str());
+                    let inputs: Vec<&str> = inputs.filter(|name| self.map.takes(name)).collect();
+                    let hint = match (similar(name, &known), similar(name, &inputs)) {
+                        (None, Some(input)) => format!("there is the input `{input}`"),
+                        _ => suggestion(name, &known),
+                    };
+                    problems.push(format!(
+                        "it has no parameter `{name}`; {hint}; `passthrough` sends it as it is"
+                    ));
                 }
             }
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::body::FileForm;
 use crate::faults::ErrorTable;
 use crate::model::Need;
+use crate::probe::Probe;
 use crate::wire::{Upload, Wire};
 
 /// How many calls a provider does at the same time.
@@ -73,6 +74,9 @@ pub struct Provider {
     /// The header that carries our name for an attempt, if the provider does nothing twice under one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_header: Option<String>,
+    /// What it tells of its models without being paid.
+    #[serde(skip_serializing_if = "Probe::is_empty")]
+    pub probe: Probe,
     /// Where the inputs and outputs of its offers were read, where an offer does not say.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub schemas: String,

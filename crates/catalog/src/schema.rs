@@ -153,6 +153,24 @@ fn errors() -> Json {
     )
 }
 
+fn probe() -> Json {
+    let units: Vec<&str> = Unit::WORDS.iter().map(|(word, _)| *word).collect();
+    let price = json!({
+        "call": call(), "usd_at": text(), "unit_at": text(),
+        "units": { "type": "object", "additionalProperties": { "enum": units } },
+    });
+    let dry = object(json!({ "call": call(), "at": text(), "like": texts() }), &["call"]);
+    object(
+        json!({
+            "schema": call(), "schema_at": text(),
+            "gone": { "type": "array", "items": { "type": "integer" } },
+            "models": call(), "model_at": text(), "model_prefix": { "type": "string" }, "model_like": texts(),
+            "price": object(price, &["call", "usd_at"]), "dry": dry,
+        }),
+        &[],
+    )
+}
+
 /// The schema of a provider's file.
 pub fn provider() -> Json {
     let auth = object(
@@ -187,6 +205,7 @@ pub fn provider() -> Json {
             "rate": object(rate, &["calls", "per_s"]), "errors": errors(),
             "wires": { "type": "object", "additionalProperties": wire() }, "upload": upload,
             "files": { "enum": FILE_FORMS }, "idempotency_header": text(),
+            "probe": probe(),
         }),
         &["id", "title", "description", "dialect", "concurrency"],
     )

@@ -109,7 +109,7 @@ impl Test {
 }
 
 impl Condition {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

@@ -3,10 +3,12 @@
 mod diagnostics;
 mod embedded;
 mod guide;
+mod import;
 mod layers;
 mod mapping;
 mod outputs;
 mod prices;
+mod probe;
 mod tariffs;
 mod verbs;
 mod walk;

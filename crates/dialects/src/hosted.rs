@@ -135,11 +135,6 @@ impl Hosted {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The environment of this process as settings.
-    pub fn environment() -> Settings {
-        Arc::new(|name| std::env::var(name).ok())
-    }
-
     /// The client by which everything goes out.
     pub fn client(&self) -> &Client {
         &self.inner.client

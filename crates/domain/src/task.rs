@@ -227,7 +227,9 @@ pub(crate) fn admit(fields: &[Field], given: Values) -> Result<Values, Vec<Strin
     let mut admitted: Values = given.into_iter().filter(|(_, value)| !value.is_null()).collect();
     for name in admitted.keys().filter(|name| fields.iter().all(|field| &field.name != *name)) {
         let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-        problems.push(format!("there is no input `{name}`; there are {}", known.join(", ")));
+        let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? "));
+        let near = near.unwrap_or_default();
+        problems.push(format!("there is no input `{name}`; {near}there are {}", known.join(", ")));
     }
     for field in fields {
         match (admitted.get(&field.name), &field.default) {
@@ -242,9 +244,23 @@ pub(crate) fn admit(fields: &[Field], given: Values) -> Result<Values, Vec<Strin
     if problems.is_empty() { Ok(admitted) } else { Err(problems) }
 }
 
+/// The name that was probably meant, if one is near enough: a third of its letters may differ.
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let furthest = (word.chars().count() / 3).max(1);
+    let distances = known.iter().map(|name| (strsim::damerau_levenshtein(word, name), *name));
+    distances.filter(|(distance, _)| *distance <= furthest).min().map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_nearest() {
+        let problems = task().admit(values(serde_json::json!({"prompt": "m", "siez": "s"})));
+        let expected = "there is no input `siez`; did you mean `size`? there are prompt, n, size";
+        assert_eq!(problems.unwrap_err(), [expected]);
+    }
 
     fn task() -> Task {
         let fields = serde_json::json!([

@@ -27,12 +27,13 @@ pub(crate) struct Arguments {
 }
 
 /// Flags that every command takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct GlobalFlags {
     /// Where runs and assets are kept [default: $XDG_DATA_HOME/impasto or ~/.local/share/impasto]
     #[arg(long, global = true, env = "IMPASTO_DATA", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data: Option<PathBuf>,
-    /// A folder of tasks, providers and models on top of the built-in catalogue
+    /// A folder of tasks, providers and models on top of the built-in catalogue [default: `catalog` in
+    /// the data folder, if it is there]
     #[arg(long, global = true, env = "IMPASTO_CATALOG", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) catalog: Option<PathBuf>,
     /// Answer in JSON, for machines; events of a run come as one object per line
@@ -98,7 +99,7 @@ Examples:
   impasto generate image-to-video -i image=@mug.png -i camera=orbit -i duration=3
 `impasto tasks TASK` lists what a task takes and gives.")]
     Generate(GenerateCommand),
-    /// List models, or show one
+    /// List models, show one, or import one from a provider's schema
     #[command(
         args_conflicts_with_subcommands = true,
         after_help = "\
@@ -106,7 +107,8 @@ Examples:
   impasto models --task text-to-image --sort price
   impasto models --task image-to-video --can last_frame
   impasto models kling
-  impasto models show sketch-scene"
+  impasto models show sketch-scene
+  impasto models import --provider fal --endpoint acme/lumen-3/image-to-video"
     )]
     Models {
         #[command(subcommand)]
@@ -114,6 +116,31 @@ Examples:
         #[command(flatten)]
         filter: ModelFilter,
     },
+    /// List providers: which can be used, and what the others lack; keep their keys
+    #[command(after_help = "\
+Examples:
+  impasto providers
+  impasto providers set-key fal             # asks for the key, and shows nothing of it
+  impasto providers set-key fal < key.txt
+  impasto providers remove-key fal
+A key in the environment comes before one that is kept. Kept keys are encrypted in the data folder:
+with the passphrase in IMPASTO_MASTER_KEY, or else with a key file that only you may read.")]
+    Providers {
+        #[command(subcommand)]
+        command: Option<ProvidersCommand>,
+    },
+    /// Check a catalogue of one's own, and ask providers what has changed
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  impasto catalog check my-catalog
+  impasto catalog check --json --strict
+  impasto catalog probe --provider fal
+  impasto catalog probe --model flux-2 --json
+`check` ends with 1 if something is wrong; `probe` if calls would fail or something could not be learned."
+    )]
+    Catalog(CatalogCommand),
     /// List tasks, or show what one takes and gives
     Tasks {
         /// A task to show
@@ -334,7 +361,7 @@ pub(crate) struct McpCommand {
 /// Where settings that are rarely changed come from.
 #[derive(Args, Debug, Default)]
 pub(crate) struct SettingsFlags {
-    /// A TOML file with [server], [engine] and [network]: every limit by its name
+    /// A TOML file with [server], [engine], [network] and [catalog]: every limit by its name
     #[arg(long, value_name = "FILE", env = "IMPASTO_CONFIG", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 }
@@ -395,6 +422,108 @@ pub(crate) enum ModelsCommand {
         /// The model's id, another name of it, or what a provider calls it
         id: String,
     },
+    /// Make a model's file of a provider's schema; it can be used at once
+    #[command(after_help = "\
+Examples:
+  impasto models import --provider fal --endpoint acme/lumen-3/image-to-video
+  impasto models import openapi.json --provider fal --endpoint acme/lumen-3/image-to-video --price 0.2/second
+  impasto models import https://schemas.example/inkwell.json --provider replicate --endpoint acme/inkwell
+  impasto models import schema.json --provider fal --endpoint acme/lumen-3/edit --model lumen-3 --task edit-image
+The document is an OpenAPI file, the answer of a provider about a model, or a JSON schema of the input.
+Without one the provider is asked, where its file says how. A running server sees the file by itself.")]
+    Import(Box<ImportCommand>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportCommand {
+    /// A file or an address with the schema, or - for standard input [default: ask the provider]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) source: Option<String>,
+    /// The provider that serves it
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) provider: String,
+    /// What the provider calls it
+    #[arg(long, value_name = "ENDPOINT")]
+    pub(crate) endpoint: String,
+    /// What it does [default: guessed from the schema]
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
+    /// The model's id; one that is there gets one offer more [default: made of the endpoint]
+    #[arg(long, value_name = "ID")]
+    pub(crate) model: Option<String>,
+    /// What tells the offer from others of the model for the same task
+    #[arg(long, value_name = "WORD")]
+    pub(crate) variant: Option<String>,
+    /// Which of the provider's wires it goes over, where there are several
+    #[arg(long, value_name = "WIRE")]
+    pub(crate) wire: Option<String>,
+    /// What a call costs: 0.04/image, 0.2/second, free [default: the provider's word, else unknown]
+    #[arg(long, value_name = "USD/UNIT")]
+    pub(crate) price: Option<String>,
+    /// The name for people
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// Who made it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) company: Option<String>,
+    /// Its licence, as an SPDX expression where there is one
+    #[arg(long, value_name = "LICENCE")]
+    pub(crate) licence: Option<String>,
+    /// How good its results are
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: Option<TierName>,
+    /// Write a model that is there anew
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Show the file, and write nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+    #[command(flatten)]
+    pub(crate) settings: SettingsFlags,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum CatalogCommand {
+    /// Check a folder of tasks, providers and models: every problem with its line and remedy
+    Check(CheckCommand),
+    /// Ask the providers whether they still say what the catalogue says, without paying
+    Probe(ProbeCommand),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckCommand {
+    /// The folder [default: the one on top of the built-in catalogue]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) folder: Option<PathBuf>,
+    /// Count warnings as errors
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProbeCommand {
+    /// Only offers of this provider
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) provider: Option<String>,
+    /// Only offers of this model
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsFlags,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ProvidersCommand {
+    /// Keep the key of a provider, encrypted; it is read from standard input or asked for
+    SetKey {
+        /// The provider's id
+        provider: String,
+    },
+    /// Forget the key of a provider
+    RemoveKey {
+        /// The provider's id
+        provider: String,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -454,6 +583,17 @@ pub(crate) enum TierName {
     Draft,
     Standard,
     Hero,
+}
+
+impl TierName {
+    /// The word that files have for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Standard => "standard",
+            Self::Hero => "hero",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -14,12 +14,18 @@ const FILES_MAX: usize = 10_000;
 /// The largest file of a catalogue, in bytes.
 const FILE_BYTES_MAX: u64 = 1_000_000;
 
-/// The built-in catalogue, with a folder of the user's on top. Warnings go to the screen.
-pub(crate) fn load(folder: Option<&Path>, screen: Screen) -> Result<Catalog> {
+/// The files of the built-in catalogue, and those of a folder on top.
+pub(crate) fn layers(folder: Option<&Path>) -> Result<Vec<Layer>> {
     let mut layers = vec![Layer::embedded()];
     if let Some(folder) = folder {
         layers.push(read_folder(folder)?);
     }
+    Ok(layers)
+}
+
+/// The built-in catalogue, with a folder of the user's on top. Warnings go to the screen.
+pub(crate) fn load(folder: Option<&Path>, screen: Screen) -> Result<Catalog> {
+    let layers = layers(folder)?;
     let shown = |finding: &Finding| {
         let place = folder.map_or_else(PathBuf::new, |folder| folder.join(&finding.path));
         finding.diagnostic.render(&place.display().to_string(), &finding.text)
@@ -32,6 +38,14 @@ pub(crate) fn load(folder: Option<&Path>, screen: Screen) -> Result<Catalog> {
         Err(findings) => {
             findings.iter().for_each(|finding| screen.raw_note(&shown(finding)));
             let message = format!("the catalogue has {} error(s)", findings.len());
+            let first = findings.first().map(|finding| {
+                let (line, _) = finding.diagnostic.position(&finding.text).unwrap_or((0, 0));
+                format!(
+                    ", the first in {}, line {line}: {}",
+                    finding.path, finding.diagnostic.message
+                )
+            });
+            let message = message + &first.unwrap_or_default();
             Err(Error::invalid(message).hint("mend the places shown above"))
         }
     }

@@ -19,6 +19,7 @@ use crate::args::GlobalFlags;
 use crate::catalogue;
 use crate::inputs::unreadable;
 use crate::screen::Screen;
+use crate::vault;
 
 /// The dialect of the tools that run in this process.
 const TOOLS_DIALECT: &str = "tools";
@@ -32,6 +33,8 @@ pub(crate) fn speaks(dialect: &str) -> bool {
 
 /// The operation that turns a described video into a file.
 const RENDER: &str = "render-video";
+/// The folder of the data folder that lies on top of the built-in catalogue.
+const OVERLAY_FOLDER: &str = "catalog";
 /// The hidden command under which this program decodes a foreign file.
 pub(crate) const SANDBOX_COMMAND: &str = "sandbox-child";
 
@@ -58,7 +61,7 @@ pub(crate) fn house(
     network: NetOptions,
     screen: Screen,
 ) -> Result<House> {
-    let catalog = Arc::new(catalogue::load(flags.catalog.as_deref(), screen)?);
+    let catalog = Arc::new(catalogue::load(overlay(flags).as_deref(), screen)?);
     let data = data_folder(flags.data.as_deref())?;
     let store = Arc::new(SqliteRuns::open(&data, &SqliteOptions::default())?);
     let blobs = Arc::new(FolderBlobs::open(&data.join("assets"))?);
@@ -73,7 +76,8 @@ pub(crate) fn house(
     }
     let importer: Arc<dyn Importer> =
         Arc::new(SandboxImporter { sandbox: Sandbox::of_this_program(SANDBOX_COMMAND)? });
-    let hosted = crate::hosted::hosted(network, &catalog, Arc::clone(&importer))?;
+    let hosted =
+        crate::hosted::hosted(network, vault::settings(&data), &catalog, Arc::clone(&importer))?;
     let here: [(&str, Arc<dyn Driver>); 2] = [
         (TOOLS_DIALECT, Arc::new(OperationsDriver::new(tools))),
         (SKETCH_DIALECT, Arc::new(sketch)),
@@ -100,8 +104,23 @@ pub(crate) fn store(flags: &GlobalFlags) -> Result<SqliteRuns> {
     SqliteRuns::open(&data_folder(flags.data.as_deref())?, &SqliteOptions::default())
 }
 
+/// Where the folder is that lies on top of the built-in catalogue: the one that was named, or the one
+/// of the data folder, which need not be there.
+pub(crate) fn overlay_place(flags: &GlobalFlags) -> Result<PathBuf> {
+    match &flags.catalog {
+        Some(named) => Ok(named.clone()),
+        None => Ok(data_folder(flags.data.as_deref())?.join(OVERLAY_FOLDER)),
+    }
+}
+
+/// The folder that lies on top of the built-in catalogue, if there is one.
+pub(crate) fn overlay(flags: &GlobalFlags) -> Option<PathBuf> {
+    let place = overlay_place(flags).ok()?;
+    (flags.catalog.is_some() || place.is_dir()).then_some(place)
+}
+
 /// The folder that was named, or the usual one of this machine.
-fn data_folder(named: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }

@@ -8,13 +8,15 @@ use impasto_domain::Result;
 use impasto_engine::Importer;
 use impasto_net::{Client, NetOptions};
 
+use crate::vault::Settings;
+
 /// What drivers of hosted providers share in this process.
 pub(crate) fn hosted(
     mut network: NetOptions,
+    settings: Settings,
     catalog: &Catalog,
     door: Arc<dyn Importer>,
 ) -> Result<Hosted> {
-    let settings = Hosted::environment();
     network.trusted_hosts.extend(named_places(catalog, &*settings));
     Ok(Hosted::new(Client::new(network)?, settings, door, HostedOptions::default()))
 }

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use impasto_catalog::{OPTIONS, similar};
 use impasto_domain::{AssetRef, Error, Field, Result, Type, Value, Values};
 
 /// The largest text file that is taken as an input, in bytes.
@@ -37,8 +38,14 @@ fn read_one<'a>(item: &str, fields: &'a [Field], import: Import) -> Result<(&'a 
     })?;
     let field = fields.iter().find(|field| field.name == name).ok_or_else(|| {
         let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let near = similar(name, &known).map(|near| format!("did you mean `{near}`? "));
+        // Tasks of models take what only some of them have in an input of its own.
+        let own = known.contains(&OPTIONS).then(|| {
+            format!("what only some models have is given by -i {OPTIONS}='{{\"{name}\": …}}'; ")
+        });
+        let (near, own) = (near.unwrap_or_default(), own.unwrap_or_default());
         Error::invalid(format!("there is no input `{name}`"))
-            .hint(format!("the inputs are {}", known.join(", ")))
+            .hint(format!("{near}{own}the inputs are {}", known.join(", ")))
     })?;
     let value = value_of(&field.ty, text, import)
         .map_err(|error| error.context(format!("input `{name}`")))?;

@@ -2,17 +2,22 @@
 //! says becomes text, tables or JSON.
 
 mod args;
+mod ask;
 mod catalogue;
+mod check;
 mod collector;
 mod compose;
 mod deliver;
 mod fetch;
 mod hosted;
+mod import;
 mod inputs;
 mod keys;
 mod lint;
 mod models;
+mod probe;
 mod progress;
+mod providers;
 mod reference;
 mod runs;
 mod screen;
@@ -20,6 +25,8 @@ mod serve;
 mod settings;
 mod show;
 mod systems;
+mod vault;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -28,8 +35,8 @@ use impasto_domain::{Error, ErrorKind, Result};
 use impasto_engine::EngineOptions;
 use impasto_net::NetOptions;
 
-use crate::args::{Arguments, Command, GlobalFlags, ModelsCommand, Page};
-use crate::compose::House;
+use crate::args::{Arguments, CatalogCommand, Command, GlobalFlags, ModelsCommand, Page};
+use crate::compose::{House, overlay};
 use crate::runs::{Exit, FINE, Session};
 use crate::screen::Screen;
 
@@ -63,16 +70,30 @@ fn exit_of(error: &Error) -> Exit {
 fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
     let Arguments { global, command } = arguments;
     match command {
+        Command::Models { command: Some(ModelsCommand::Import(command)), .. } => {
+            waited_for(import::run(&command, &global, screen))
+        }
+        Command::Catalog(CatalogCommand::Check(command)) => check::run(&command, &global, screen),
+        Command::Catalog(CatalogCommand::Probe(command)) => {
+            waited_for(probe::run(&command, &global, screen))
+        }
         Command::Models { command, filter } => {
-            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
+            let settings = vault::settings(&compose::data_folder(global.data.as_deref())?);
+            let shelf = models::Shelf { catalog: &catalog, settings: &settings, screen };
             match command {
-                Some(ModelsCommand::Show { id }) => models::show(&catalog, &id, screen)?,
-                None => models::list(&catalog, &filter, screen)?,
+                Some(ModelsCommand::Show { id }) => models::show(&shelf, &id)?,
+                _ => models::list(&shelf, &filter)?,
             }
             Ok(FINE)
         }
+        Command::Providers { command } => {
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
+            let data = compose::data_folder(global.data.as_deref())?;
+            providers::obey(command.as_ref(), &providers::Desk::new(catalog, &data, screen))
+        }
         Command::Tasks { task } => {
-            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
             match task {
                 Some(task) => catalogue::show_task(&catalog, &task, screen)?,
                 None => catalogue::list_tasks(&catalog, screen),
@@ -80,7 +101,7 @@ fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
             Ok(FINE)
         }
         Command::Lint(command) => {
-            let catalog = catalogue::load(global.catalog.as_deref(), screen)?;
+            let catalog = catalogue::load(overlay(&global).as_deref(), screen)?;
             Ok(lint::run(&command, &catalog, screen))
         }
         Command::Completions { shell } => {
@@ -115,6 +136,15 @@ fn obey(arguments: Arguments, screen: Screen) -> Result<Exit> {
 
 fn indented(schema: &serde_json::Value) -> String {
     serde_json::to_string_pretty(schema).unwrap_or_default()
+}
+
+/// Work that waits for others, on threads of its own.
+fn waited_for(work: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.map_err(|error| Error::unavailable(format!("no threads: {error}")))?;
+    let answer = threads.block_on(work);
+    threads.shutdown_background();
+    answer
 }
 
 /// Commands about runs: they need the engine and its threads.

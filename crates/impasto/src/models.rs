@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use impasto_catalog::{CAPABILITIES, Catalog, LifecycleStatus, Model, Offer, Provider, similar};
+use impasto_catalog::{CAPABILITIES, Catalog, LifecycleStatus, Model, Offer, similar};
 use impasto_domain::{Error, Money, Result, TaskId, Values};
 use serde_json::json;
 
 use crate::args::{ModelFilter, ModelOrder};
-use crate::compose;
+use crate::providers::unusable;
 use crate::screen::{Screen, Style};
+use crate::vault::Settings;
 
 /// A model with what is shown of it in a list.
 struct Listed<'c> {
@@ -18,8 +19,16 @@ struct Listed<'c> {
     quality: Option<f64>,
 }
 
+/// What is shown, and how it is known what can be used.
+pub(crate) struct Shelf<'c> {
+    pub(crate) catalog: &'c Catalog,
+    pub(crate) settings: &'c Settings,
+    pub(crate) screen: Screen,
+}
+
 /// `impasto models`.
-pub(crate) fn list(catalog: &Catalog, filter: &ModelFilter, screen: Screen) -> Result<()> {
+pub(crate) fn list(shelf: &Shelf<'_>, filter: &ModelFilter) -> Result<()> {
+    let (catalog, screen) = (shelf.catalog, shelf.screen);
     let mut listed = found(catalog, filter)?;
     match filter.sort {
         ModelOrder::Name => {}
@@ -34,7 +43,7 @@ pub(crate) fn list(catalog: &Catalog, filter: &ModelFilter, screen: Screen) -> R
         screen.json_block(&models);
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = listed.iter().map(|one| row(catalog, one)).collect();
+    let rows: Vec<Vec<String>> = listed.iter().map(|one| row(shelf, one)).collect();
     let headings =
         ["model", "tier", "from", "quality", "company", "licence", "providers", "state", "what"];
     screen.table(&headings, &rows);
@@ -107,13 +116,13 @@ fn mentions(model: &Model, word: &str) -> bool {
         || model.tasks.iter().any(|task| contains(task.as_str(), word))
 }
 
-fn row(catalog: &Catalog, one: &Listed<'_>) -> Vec<String> {
+fn row(shelf: &Shelf<'_>, one: &Listed<'_>) -> Vec<String> {
     let model = one.model;
     let providers: BTreeSet<&str> =
         one.offers.iter().map(|offer| offer.provider.as_str()).collect();
     let ready = one.offers.iter().any(|offer| {
-        let provider = catalog.providers.get(&offer.provider);
-        provider.is_some_and(|provider| unusable(provider).is_none())
+        let provider = shelf.catalog.providers.get(&offer.provider);
+        provider.is_some_and(|provider| unusable(provider, shelf.settings).is_none())
     });
     let state = match model.lifecycle.status {
         LifecycleStatus::Active if ready => "ready",
@@ -137,16 +146,9 @@ fn offers_of<'a>(catalog: &'a Catalog, model: &'a Model) -> impl Iterator<Item =
     model.offers.iter().filter_map(|id| catalog.offers.get(id))
 }
 
-/// Why a provider cannot be used by this program as it is set up, if it cannot.
-fn unusable(provider: &Provider) -> Option<String> {
-    if !compose::speaks(&provider.dialect) {
-        return Some(format!("no driver for `{}` yet", provider.dialect));
-    }
-    provider.missing(|name| std::env::var(name).ok()).map(|set| format!("set {set}"))
-}
-
 /// `impasto models show NAME`.
-pub(crate) fn show(catalog: &Catalog, name: &str, screen: Screen) -> Result<()> {
+pub(crate) fn show(shelf: &Shelf<'_>, name: &str) -> Result<()> {
+    let (catalog, screen) = (shelf.catalog, shelf.screen);
     let model = catalog.model_named(name)?;
     let mut offers: Vec<&Offer> = offers_of(catalog, model).collect();
     offers.sort_by_key(|offer| (&offer.task, &offer.provider, &offer.id));
@@ -170,7 +172,7 @@ pub(crate) fn show(catalog: &Catalog, name: &str, screen: Screen) -> Result<()> 
         ));
     }
     screen.line("");
-    let rows: Vec<Vec<String>> = offers.iter().map(|offer| offer_row(catalog, offer)).collect();
+    let rows: Vec<Vec<String>> = offers.iter().map(|offer| offer_row(shelf, offer)).collect();
     let headings = ["task", "provider", "endpoint", "usual call", "price", "read", "state"];
     screen.table(&headings, &rows);
     Ok(())
@@ -205,12 +207,13 @@ fn facts(model: &Model) -> [(&'static str, String); 9] {
     ]
 }
 
-fn offer_row(catalog: &Catalog, offer: &Offer) -> Vec<String> {
+fn offer_row(shelf: &Shelf<'_>, offer: &Offer) -> Vec<String> {
     let needs: Vec<String> =
         offer.needs.iter().map(|need| format!("needs {}", need.program)).collect();
-    let provider = catalog.providers.get(&offer.provider);
+    let provider = shelf.catalog.providers.get(&offer.provider);
     let state = if offer.lifecycle.status.is_served() {
-        provider.and_then(unusable).unwrap_or_else(|| "ready".to_owned())
+        let unusable = provider.and_then(|provider| unusable(provider, shelf.settings));
+        unusable.unwrap_or_else(|| "ready".to_owned())
     } else {
         offer.lifecycle.status.as_str().to_owned()
     };

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use impasto_catalog::Catalog;
 use impasto_domain::{Error, Result};
 use impasto_engine::Engine;
 use impasto_server::{Handle, Parts, Server, ServerOptions, Tls};
@@ -19,6 +19,8 @@ use crate::inputs::unreadable;
 use crate::runs::{Exit, FINE, STOPPED};
 use crate::screen::Screen;
 use crate::settings::Settings;
+use crate::vault::Vault;
+use crate::watch::Watch;
 use crate::{catalogue, collector};
 
 /// What is logged when `RUST_LOG` does not say.
@@ -41,6 +43,7 @@ pub(crate) async fn serve(
     log(command.log)?;
     let settings = Settings::read(command.settings.config.as_deref())?;
     let traces = collector::traces(&settings.network)?;
+    let watch = Duration::from_millis(settings.catalog.watch_every_ms);
     let (house, parts, options) = parts(settings, global, screen)?;
     let is_open = !house.store.has_keys().await?;
     if is_open && !command.listen.ip().is_loopback() {
@@ -73,12 +76,13 @@ pub(crate) async fn serve(
             screen.note(format!("Clients must trust '{}'", authority.display()));
         }
     }
-    let folder = global.catalog.clone();
-    let catalog = move || catalogue::load(folder.as_deref(), screen);
-    let told = heed(server.handle(), house.engine.clone(), catalog, screen);
+    let reader = Reader { engine: house.engine.clone(), flags: global.clone(), screen };
+    let told = heed(server.handle(), &reader, screen);
+    let watched = reader.keep_up(&house.data, watch);
     let left = tokio::select! {
         left = server.run() => left?,
         () = told => return Ok(STOPPED),
+        () = watched => return Err(Error::internal("the watch over the catalogue ended")),
     };
     if left > 0 {
         screen.note(format!(
@@ -106,15 +110,17 @@ fn parts(
     global: &GlobalFlags,
     screen: Screen,
 ) -> Result<(House, Parts, ServerOptions)> {
-    let Settings { server, engine, network } = settings;
+    let Settings { server, engine, network, catalog: _ } = settings;
     let house = compose::house(global, engine, network.clone(), screen)?;
-    let catalog_folder = global.catalog.clone();
+    let flags = global.clone();
     let parts = Parts {
         engine: house.engine.clone(),
         store: Arc::clone(&house.store) as _,
         blobs: Arc::clone(&house.blobs) as _,
         pieces: Arc::new(FolderBlobs::open(&house.data.join(PIECES_FOLDER))?),
-        reload: Some(Arc::new(move || catalogue::load(catalog_folder.as_deref(), screen))),
+        reload: Some(Arc::new(move || {
+            catalogue::load(compose::overlay(&flags).as_deref(), screen)
+        })),
         fetch: Arc::new(Outside::new(network, server.upload_bytes_max.saturating_mul(2))?),
         clock: Arc::clone(&house.clock) as _,
         secret: secret(&house.data.join(SECRET_FILE))?,
@@ -130,24 +136,51 @@ fn tls(command: &ServeCommand, data: &Path) -> Option<Tls> {
     Some(Tls::Files { certificate, key })
 }
 
-/// Does what this process is told by signals. The first end is a gentle one; the second ends this.
-async fn heed(
-    server: Handle,
+/// Reads the catalogue again.
+struct Reader {
     engine: Engine,
-    catalog: impl Fn() -> Result<Catalog>,
+    flags: GlobalFlags,
     screen: Screen,
-) {
+}
+
+impl Reader {
+    /// Reads it again; one that is broken changes nothing, and the log says why.
+    fn read_again(&self, because: &str) {
+        match catalogue::load(compose::overlay(&self.flags).as_deref(), self.screen) {
+            Ok(catalog) => {
+                tracing::info!(
+                    because,
+                    models = catalog.models.len(),
+                    "the catalogue was read again"
+                );
+                self.engine.reload(Arc::new(catalog));
+            }
+            Err(error) => tracing::error!(because, %error, "the catalogue stays as it was"),
+        }
+    }
+
+    /// Reads it again whenever a file of the folder on top, or the key store, has changed.
+    async fn keep_up(&self, data: &Path, every: Duration) {
+        let places = compose::overlay_place(&self.flags).into_iter();
+        let places = places.chain([Vault::of(data).file()]).collect();
+        if every.is_zero() {
+            return std::future::pending().await;
+        }
+        let mut watch = Watch::new(places);
+        loop {
+            watch.changed(every).await;
+            self.read_again("a changed file");
+        }
+    }
+}
+
+/// Does what this process is told by signals. The first end is a gentle one; the second ends this.
+async fn heed(server: Handle, reader: &Reader, screen: Screen) {
     let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
     let mut is_ending = false;
     loop {
         match signals.next().await {
-            Signal::ReadAgain => match catalog() {
-                Ok(catalog) => {
-                    engine.reload(Arc::new(catalog));
-                    tracing::info!("the catalogue was read again");
-                }
-                Err(error) => tracing::error!(%error, "the catalogue stays as it was"),
-            },
+            Signal::ReadAgain => reader.read_again("a signal"),
             Signal::End if is_ending => return,
             Signal::End => {
                 is_ending = true;

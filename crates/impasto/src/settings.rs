@@ -20,6 +20,22 @@ pub(crate) struct Settings {
     pub(crate) engine: EngineOptions,
     /// Those of reaching others.
     pub(crate) network: NetOptions,
+    /// How files of the catalogue are kept up with.
+    pub(crate) catalog: WatchOptions,
+}
+
+/// How files of the catalogue are kept up with.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WatchOptions {
+    /// How often they are looked at; 0 means never.
+    pub(crate) watch_every_ms: u64,
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        Self { watch_every_ms: 1_000 }
+    }
 }
 
 impl Settings {

@@ -7,6 +7,7 @@ use super::model::{read_concurrency, read_needs};
 use crate::body::FileForm;
 use crate::provider::{Auth, AuthScheme, Concurrency, Provider};
 use crate::read::{Node, Table, suggestion};
+use crate::wire::Call;
 
 const FORMS: [(&str, FileForm); 5] = [
     ("url", FileForm::Url),
@@ -33,6 +34,7 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
     let upload = table.get("upload").and_then(|node| told(node));
     let files = table.get("files").and_then(|node| node.one_of("way for a file", &FORMS));
     let idempotency_header = table.get("idempotency_header").and_then(|node| node.words());
+    let probe = table.get("probe");
     let schemas = table.get("schemas").and_then(|node| node.text()).unwrap_or_default();
     let site = table.get("site").and_then(|node| node.words());
     table.finish("a provider");
@@ -52,11 +54,18 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
         upload,
         files,
         idempotency_header,
+        probe: probe.and_then(|node| told(node)).unwrap_or_default(),
         schemas,
         site,
     };
     if let Some(node) = wires {
         check_wires(&provider, node);
+    }
+    if let Some(node) = probe {
+        check_bases(&provider, &provider.probe.calls(), node);
+        if let Some(problem) = provider.probe.problem() {
+            node.problem(problem, None);
+        }
     }
     provider
 }
@@ -98,16 +107,19 @@ fn check_wires(provider: &Provider, node: Node<'_>) {
     let nodes = node.entries();
     for (name, wire) in &provider.wires {
         let Some((_, node)) = nodes.iter().find(|(key, _)| key.name == name) else { continue };
-        let calls = wire.calls();
-        for base in calls.iter().map(|call| call.base.as_str()) {
-            if !provider.base.contains_key(base) {
-                let known: Vec<&str> = provider.base.keys().map(String::as_str).collect();
-                let message = format!("the provider has no base URL `{base}`");
-                node.problem(message, Some(suggestion(base, &known)));
-            }
-        }
+        check_bases(provider, &wire.calls(), *node);
         if let Some(problem) = wire.problem(&FACTS) {
             node.problem(problem, None);
+        }
+    }
+}
+
+fn check_bases(provider: &Provider, calls: &[&Call], node: Node<'_>) {
+    for base in calls.iter().map(|call| call.base.as_str()) {
+        if !provider.base.contains_key(base) {
+            let known: Vec<&str> = provider.base.keys().map(String::as_str).collect();
+            let message = format!("the provider has no base URL `{base}`");
+            node.problem(message, Some(suggestion(base, &known)));
         }
     }
 }

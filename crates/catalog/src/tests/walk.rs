@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{Catalog, FileIn, Offer, Outputs, Place, Pointer};
 
-fn sample(kind: MediaKind) -> AssetRef {
+pub(super) fn sample(kind: MediaKind) -> AssetRef {
     let media_type = match kind {
         MediaKind::Image => "image/png",
         MediaKind::Video => "video/mp4",

@@ -9,6 +9,7 @@
 
 mod approve;
 mod bad_input;
+mod day_zero;
 mod film;
 mod harness;
 mod listing;

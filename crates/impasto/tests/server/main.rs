@@ -18,3 +18,4 @@ mod kill;
 mod listeners;
 mod queue;
 mod receiver;
+mod reload;
