@@ -46,7 +46,13 @@ pub(crate) async fn verdicts(settings: Vec<Setting>) -> BTreeMap<String, Vec<Ver
             let (places, setting) = (Arc::clone(&places), setting.clone());
             running.push(tokio::spawn(async move {
                 let _place = places.acquire().await.unwrap();
-                let verdict = check(&setting, &case).await.unwrap();
+                let failed = |error: impasto_domain::Error| Verdict {
+                    case: case.name,
+                    applies: true,
+                    faults: vec![format!("the case cannot be run: {error}")],
+                    seen: String::new(),
+                };
+                let verdict = check(&setting, &case).await.unwrap_or_else(failed);
                 (setting.narrowed.offer.to_string(), verdict)
             }));
         }

@@ -141,7 +141,8 @@ impl Protocol {
                 format!("/v1beta/models/{endpoint}:predictLongRunning")
             }
             ("gemini", _) => format!("/v1beta/models/{endpoint}:generateContent"),
-            (_, "text-to-speech") => "/v1/text-to-speech/21m00Tcm4TlvDq8ikWAM".to_owned(),
+            // The example of a voice is any text.
+            (_, "text-to-speech") => "/v1/text-to-speech/a%20red%20mug%20on%20a%20table".to_owned(),
             _ => format!("/v1/{endpoint}"),
         }
     }
