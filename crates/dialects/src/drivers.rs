@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use impasto_engine::Driver;
 
+use crate::comfyui::ComfyUi;
 use crate::fal::Fal;
 use crate::hosted::Hosted;
 use crate::submit_poll::SubmitPoll;
@@ -13,6 +14,7 @@ type Make = fn(Hosted) -> Arc<dyn Driver>;
 
 /// Every dialect, and who speaks it.
 const DRIVERS: &[(&str, Make)] = &[
+    ("comfyui", |hosted| Arc::new(ComfyUi::new(hosted))),
     ("fal", |hosted| Arc::new(Fal::new(hosted))),
     ("submit-poll", |hosted| Arc::new(SubmitPoll::new(hosted))),
 ];

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test")]
 
 mod conformance;
+mod own;
+mod shared;
 mod walk;
 
 use std::sync::Arc;
