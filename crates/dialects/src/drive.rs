@@ -9,9 +9,7 @@ use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::{BoxFuture, Response};
 use serde_json::Value as Json;
 
-use crate::hosted::{
-    Account, Answer, Ask, ByFile, Handle, Hosted, NoItems, Purpose,
-};
+use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Hosted, NoItems, Purpose};
 use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.

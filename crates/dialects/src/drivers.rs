@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use impasto_engine::Driver;
 
+use crate::comfyui::ComfyUi;
 use crate::elevenlabs::ElevenLabs;
 use crate::fal::Fal;
 use crate::gemini::Gemini;
@@ -17,6 +18,7 @@ type Make = fn(Hosted) -> Arc<dyn Driver>;
 
 /// Every dialect, and who speaks it.
 const DRIVERS: &[(&str, Make)] = &[
+    ("comfyui", |hosted| Arc::new(ComfyUi::new(hosted))),
     ("elevenlabs", |hosted| Arc::new(ElevenLabs::new(hosted))),
     ("fal", |hosted| Arc::new(Fal::new(hosted))),
     ("gemini", |hosted| Arc::new(Gemini::new(hosted))),

@@ -3,6 +3,7 @@
 //!
 //! [`hosted`] is what all drivers of hosted providers share.
 
+pub mod comfyui;
 mod drive;
 pub mod drivers;
 pub mod elevenlabs;

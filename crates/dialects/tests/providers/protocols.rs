@@ -412,21 +412,11 @@ fn settings() -> Vec<Setting> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_on_the_wire_of_a_dialect_starts_a_job_twice_or_loses_track_of_it() {
-    let settings = settings();
-    let dialect_of: BTreeMap<String, String> = settings
-        .iter()
-        .map(|setting| {
-            let provider = setting.narrowed.provider().unwrap();
-            (setting.narrowed.offer.to_string(), provider.dialect.clone())
-        })
-        .collect();
-    let verdicts = verdicts(settings).await;
+    let verdicts = verdicts(settings()).await;
     let mut counts: BTreeMap<&str, [u32; 3]> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for (offer, verdict) in
-        verdicts.iter().flat_map(|(offer, all)| all.iter().map(move |one| (offer, one)))
-    {
-        let [run, bad, skipped] = counts.entry(&dialect_of[offer]).or_default();
+    for (dialect, offer, verdict) in &verdicts {
+        let [run, bad, skipped] = counts.entry(dialect).or_default();
         match (verdict.applies, verdict.faults.is_empty()) {
             (false, _) => *skipped += 1,
             (true, true) => *run += 1,
