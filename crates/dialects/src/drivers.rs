@@ -12,6 +12,7 @@ use crate::hosted::Hosted;
 use crate::openai::OpenAi;
 use crate::replicate::Replicate;
 use crate::submit_poll::SubmitPoll;
+use crate::vertex;
 
 /// Makes a driver that goes out by what all share.
 type Make = fn(Hosted) -> Arc<dyn Driver>;
@@ -25,7 +26,7 @@ const DRIVERS: &[(&str, Make)] = &[
     ("openai", |hosted| Arc::new(OpenAi::new(hosted))),
     ("replicate", |hosted| Arc::new(Replicate::new(hosted))),
     ("submit-poll", |hosted| Arc::new(SubmitPoll::new(hosted))),
-    ("vertex", |hosted| Arc::new(Gemini::cloud(hosted))),
+    ("vertex", |hosted| Arc::new(vertex::driver(hosted))),
 ];
 
 /// The dialects that are spoken here.
