@@ -3,7 +3,7 @@
 //! It is closed and small. Each input has a [`Rule`]: verbs that change its value, always in the same
 //! order whatever the order in the file (`enum`, `snap`, `clamp`, `times`, `as`, `prefix` and `suffix`,
 //! `first`, `list`, `wrap`), and the places where it goes (`to`). Beside the rules there are `size`,
-//! which makes one size of several inputs, `default`, said where nothing is, and `const`, always said.
+//! which makes one size of several inputs, `template`, which is there before anything else, `default`, said where nothing is, and `const`, always said.
 //! Making a request is total: it never fails. An open mapping never drops an input; a closed one
 //! drops what no rule names, and [`crate::Offer::problems`] has told so before.
 
@@ -252,6 +252,9 @@ pub struct Mapping {
     /// How a size is made of several inputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<Box<Size>>,
+    /// What the body is before anything is put into it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) template: Option<Box<Json>>,
     /// What is said where nothing is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) defaults: Vec<(Place, Value)>,
@@ -306,7 +309,11 @@ impl Mapping {
     /// their [`FileForm`] says. Nothing is left out that a rule names; later rules win where two
     /// write to one place; `passthrough` has the last word but for constants.
     pub fn request(&self, input: &Values) -> Request {
-        let mut request = Request { body: Body::Map(BTreeMap::new()), ..Request::default() };
+        let body = self.template.as_ref().map_or_else(
+            || Body::Map(BTreeMap::new()),
+            |template| Body::from(Json::clone(template)),
+        );
+        let mut request = Request { body, ..Request::default() };
         let none = Values::new();
         let options = input.get(OPTIONS).and_then(Value::as_map).unwrap_or(&none);
         for (name, value) in input.iter().chain(options).filter(|(_, value)| !value.is_null()) {

@@ -303,6 +303,7 @@ fn offer() -> Json {
             "input": { "type": "object", "additionalProperties": parameter() },
             "output": { "type": "object", "additionalProperties": output() },
             "const": { "type": "object" }, "default": { "type": "object" },
+            "template": { "type": ["string", "object"] },
             "unsupported": texts(), "ignored": texts(),
         }),
         &["provider", "task", "endpoint", "price"],

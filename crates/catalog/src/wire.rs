@@ -6,7 +6,7 @@
 //! what a [`Call`] describes and reads the answer with [`StateTable::read`].
 //!
 //! Placeholders: paths, queries and sent fields are [`Template`]s. `{endpoint}` is the offer's
-//! endpoint; `{id}` and other names are what [`Wire::handle`] took from the answer to the submission;
+//! endpoint, `{attempt}` our own name for the attempt; `{id}` and other names are what [`Wire::handle`] took from the answer to the submission;
 //! `{/a/pointer}` is read from the answer at hand (the poll's answer for [`Wire::result`], the found
 //! item for [`Wire::item`]). A path that begins with `http` once it is filled is a URL of its own.
 

@@ -9,9 +9,7 @@ use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::{BoxFuture, Response};
 use serde_json::Value as Json;
 
-use crate::hosted::{
-    Account, Answer, Ask, ByFile, FetchItem, Handle, Hosted, NoItems, Purpose, Uploads,
-};
+use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Hosted, NoItems, Purpose};
 use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
@@ -37,11 +35,6 @@ impl<'c> Begun<'c> {
     /// The body as JSON, its files brought there as the provider's file says.
     pub(crate) async fn json(&self) -> Result<Json> {
         self.account.hand_over(&self.request.body, &ByFile, &self.call.bench).await
-    }
-
-    /// The same, its files brought there in another way.
-    pub(crate) async fn json_by(&self, uploads: &dyn Uploads) -> Result<Json> {
-        self.account.hand_over(&self.request.body, uploads, &self.call.bench).await
     }
 
     /// The request with what the mapping puts behind the question mark.
@@ -250,17 +243,8 @@ impl<'j> Running<'j> {
 
     /// Brings home what the job made.
     pub(crate) async fn done(&self, answer: &Answer, cost: Option<Money>) -> Result<Polled> {
-        self.done_by(answer, cost, &NoItems).await
-    }
-
-    pub(crate) async fn done_by(
-        &self,
-        answer: &Answer,
-        cost: Option<Money>,
-        items: &dyn FetchItem,
-    ) -> Result<Polled> {
         let outputs = outputs_of(self.offer)?;
-        match self.account.take_in(outputs, answer, items, self.bench()).await {
+        match self.account.take_in(outputs, answer, &NoItems, self.bench()).await {
             Ok(output) => {
                 self.account.forget_lines(&self.job.handle);
                 let expected = Some(self.handle.expected).filter(|money| !money.is_zero());
@@ -390,7 +374,7 @@ fn percent(line: &str) -> Option<f64> {
     share.is_finite().then(|| share.clamp(0.0, 1.0))
 }
 
-/// The entries of a map without those that are nothing.
+/// The text at a place.
 pub(crate) fn text_at<'a>(json: &'a Json, pointer: &str) -> Option<&'a str> {
     json.pointer(pointer)?.as_str()
 }

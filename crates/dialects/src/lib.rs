@@ -3,6 +3,7 @@
 //!
 //! [`hosted`] is what all drivers of hosted providers share.
 
+pub mod comfyui;
 mod drive;
 pub mod drivers;
 pub mod elevenlabs;
@@ -14,3 +15,4 @@ pub mod openai;
 pub mod replicate;
 pub mod sound;
 pub mod submit_poll;
+pub mod vertex;

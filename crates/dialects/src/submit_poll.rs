@@ -12,6 +12,8 @@ mod items;
 mod job;
 mod start;
 
+pub(crate) use start::attempt_name;
+
 use impasto_catalog::{Offer, Outputs, Provider, Wire};
 use impasto_domain::{Error, ErrorKind, Result};
 use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use impasto_domain::{Diagnostic, Field, Task, Type, Value};
+use serde_json::Value as Json;
 
 use super::field::{check_sizes, check_texts};
 use super::input_named;
@@ -59,6 +60,18 @@ pub(super) fn read_said(node: Node<'_>) -> Vec<(Place, Value)> {
         Some((place, node.data()?))
     });
     said.collect()
+}
+
+/// Reads what a body is before anything is put into it: a table, or an object of JSON as text.
+pub(super) fn read_template(node: Node<'_>) -> Option<Json> {
+    let Some(text) = node.as_text() else { return Some(node.data()?.to_json()) };
+    let problem = match serde_json::from_str::<Json>(text) {
+        Ok(json) if json.is_object() => return Some(json),
+        Ok(_) => "the template must be an object".to_owned(),
+        Err(error) => format!("the template is not JSON: {error}"),
+    };
+    node.problem(problem, None);
+    None
 }
 
 fn read_place(text: &str, node: Node<'_>) -> Option<Place> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use impasto_domain::{Diagnostic, Field, OfferId, ProviderId, Task, TaskId, Type};
 
 use super::field::{check_sizes, check_texts};
-use super::mapping::{read_inputs, read_mapping, read_said, read_size, read_values};
+use super::mapping::{read_inputs, read_mapping, read_said, read_size, read_template, read_values};
 use super::rates::Reading;
 use super::{capability, input_named, model, output, rates};
 use crate::body::FileForm;
@@ -32,6 +32,7 @@ struct Keys<'a> {
     size: Option<Node<'a>>,
     consts: Option<Node<'a>>,
     defaults: Option<Node<'a>>,
+    template: Option<Node<'a>>,
     unsupported: Option<Node<'a>>,
     ignored: Option<Node<'a>>,
 }
@@ -49,6 +50,7 @@ impl<'a> Keys<'a> {
             size: table.get("size"),
             consts: table.get("const"),
             defaults: table.get("default"),
+            template: table.get("template"),
             unsupported: table.get("unsupported"),
             ignored: table.get("ignored"),
         }
@@ -169,7 +171,9 @@ fn read_taken(task: &Task, provider: &Provider, keys: &Keys<'_>, problems: &Prob
         ..Taken::default()
     };
     let Some(node) = keys.input else {
-        if let Some(node) = keys.output.or(keys.size).or(keys.consts).or(keys.defaults) {
+        if let Some(node) =
+            keys.output.or(keys.size).or(keys.consts).or(keys.defaults).or(keys.template)
+        {
             let hint = "name its inputs too: [offers.input]".to_owned();
             node.problem("only an offer that names its inputs has this", Some(hint));
         }
@@ -186,6 +190,7 @@ fn read_taken(task: &Task, provider: &Provider, keys: &Keys<'_>, problems: &Prob
         closed: true,
         rules: read.rules,
         size: keys.size.and_then(|node| read_size(task, node)).map(Box::new),
+        template: keys.template.and_then(read_template).map(Box::new),
         defaults: keys.defaults.map(read_said).unwrap_or_default(),
         consts: keys.consts.map(read_said).unwrap_or_default(),
     };

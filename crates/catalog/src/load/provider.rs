@@ -101,7 +101,8 @@ fn read_auth(node: Node<'_>) -> Option<Auth> {
 }
 
 /// Names that a driver can fill in at a submission, and at every later request.
-const FACTS: [&str; 6] = ["endpoint", "model", "file_name", "media_type", "bytes", "task"];
+const FACTS: [&str; 7] =
+    ["endpoint", "model", "file_name", "media_type", "bytes", "task", "attempt"];
 
 fn check_wires(provider: &Provider, node: Node<'_>) {
     let nodes = node.entries();

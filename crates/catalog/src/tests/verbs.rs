@@ -327,8 +327,40 @@ fn one(input: &str, name: &str, value: Value) -> Json {
     sent("", input, Values::from([(name.to_owned(), value)]))
 }
 
+#[test]
+fn inputs_go_into_a_template_and_the_rest_of_it_stays() {
+    let template = "template = '{\"prompt\": {\"6\": {\"inputs\": {\"text\": \"\", \"clip\": [\"4\", 1]}}, \"9\": 1.5}}'";
+    check(
+        template,
+        "prompt = \"/prompt/6/inputs/text\"\nseed = \"/prompt/6/inputs/seed\"",
+        json!({"prompt": "a", "seed": 3}),
+        json!({"prompt": {"6": {"inputs": {"text": "a", "clip": ["4", 1], "seed": 3}}, "9": 1.5}}),
+    );
+    check(
+        "template = { a = { b = true } }",
+        "prompt = \"/a/c/0/d\"",
+        json!({"prompt": "x"}),
+        json!({"a": {"b": true, "c": [{"d": "x"}]}}),
+    );
+    for (bad, why) in [("template = '{'", "not JSON"), ("template = '[1]'", "an object")] {
+        let told = load(bad, "prompt = {}").unwrap_err();
+        assert!(told.contains(why), "{told}");
+    }
+    let told = load("map = {}\ntemplate = '{}'", "").unwrap_err();
+    assert!(!told.is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_template_is_there_unless_something_is_put_over_it(
+        key in "[a-z]{1,6}", other in "[A-Z]{1,6}", kept in "[ -~&&[^'\\\\\"]]{0,12}", prompt in "[ -~]{0,12}",
+    ) {
+        let template = format!("template = '{}'", json!({"x": {&key: 1, &other: kept}}));
+        let said = sent(&template, &format!("prompt = \"/x/{key}\""), Values::from([("prompt".to_owned(), prompt.as_str().into())]));
+        prop_assert_eq!(said, json!({"x": {&key: prompt, &other: kept}}));
+    }
 
     #[test]
     fn rename_moves_a_value_and_changes_nothing(prompt in "[ -~]{0,30}", to in "[a-z]{1,8}") {

@@ -3,7 +3,7 @@
 //! An offer of speech has the name of a model as its endpoint and a voice in its path; any other has
 //! the path of its call as its endpoint.
 
-use impasto_catalog::{Body, Provider};
+use impasto_catalog::{Body, Outputs, Provider};
 use impasto_domain::{Error, MediaKind, Result};
 use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::BoxFuture;
@@ -53,7 +53,7 @@ impl ElevenLabs {
             return design(&begun, &path).await;
         }
         let name = output_of_kind(begun.offer, MediaKind::Audio);
-        match name.filter(|_| begun.offer.outputs.as_ref().is_some_and(|it| it.is_whole_body())) {
+        match name.filter(|_| begun.offer.outputs.as_ref().is_some_and(Outputs::is_whole_body)) {
             Some(name) => {
                 let streams = begun.is_heard() && STREAMED.contains(&call.endpoint.as_str());
                 let path = if streams { format!("{path}/stream") } else { path };
@@ -106,12 +106,20 @@ impl Driver for ElevenLabs {
 
 /// A voice as it can stand in a path.
 fn voice_in_path(voice: &str) -> Result<String> {
-    let letter = |char: char| char.is_ascii_alphanumeric() || "-._~".contains(char);
-    if !voice.is_empty() && voice != "." && voice != ".." && voice.chars().all(letter) {
-        return Ok(voice.to_owned());
+    if ["", ".", ".."].contains(&voice) {
+        let message = format!("`voice` is '{voice}', which is no voice of this provider");
+        return Err(Error::invalid(message).hint("give the id of a voice of the account"));
     }
-    let message = format!("`voice` is '{voice}', which is no voice of this provider");
-    Err(Error::invalid(message).hint("give the id of a voice of the account"))
+    let mut path = String::new();
+    for byte in voice.bytes() {
+        match byte {
+            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                path.push(char::from(byte));
+            }
+            byte => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(path)
 }
 
 /// The request of a call: a form where files or the call need one.
@@ -165,9 +173,9 @@ mod tests {
     #[test]
     fn a_voice_is_no_way_to_somewhere_else() {
         assert_eq!(voice_in_path("21m00Tcm4TlvDq8ikWAM").unwrap(), "21m00Tcm4TlvDq8ikWAM");
-        for voice in ["", "..", "a/b", "a?b", "a b", "ä"] {
-            let error = voice_in_path(voice).unwrap_err();
-            assert!(error.hint.is_some(), "{voice}");
+        assert_eq!(voice_in_path("../a b?é").unwrap(), "..%2Fa%20b%3F%C3%A9");
+        for voice in ["", ".", ".."] {
+            assert!(voice_in_path(voice).unwrap_err().hint.is_some(), "{voice}");
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::driver::Side;
 use super::uploads::Resumable;
 use crate::drive::{Begun, of_json, output_of_kind, text_at};
-use crate::hosted::{Answer, Ask, ByFile, Purpose};
+use crate::hosted::{Answer, Ask, Purpose};
 use crate::inline;
 use crate::sound::{Live, Samples};
 
@@ -31,7 +31,7 @@ pub(super) async fn generate(
             let body = lightened(begun);
             begun.account.hand_over(&body, &Resumable, &begun.call.bench).await?
         }
-        Side::Cloud => begun.json_by(&ByFile).await?,
+        Side::Cloud => begun.json().await?,
     };
     let sound = output_of_kind(begun.offer, MediaKind::Audio).filter(|_| begun.is_heard());
     let mut answer = match sound {

@@ -11,8 +11,8 @@ use super::{content, operations};
 use crate::drive::{Begun, Running, find, output_of_kind};
 use crate::hosted::{Ask, Hosted};
 
-/// Whose models are named without their publisher.
-const USUAL_PUBLISHER: &str = "google";
+/// Where the models are that are named without their publisher.
+const USUAL_PUBLISHER: &str = "publishers/google";
 /// What says which project of the cloud account, and where.
 const PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
 const LOCATION: &str = "GOOGLE_CLOUD_LOCATION";
@@ -70,9 +70,12 @@ impl Gemini {
                 let location = location.unwrap_or_else(|| USUAL_LOCATION.to_owned());
                 let within =
                     project.map(|project| format!("/projects/{project}/locations/{location}"));
-                let (publisher, name) = name.split_once('/').unwrap_or((USUAL_PUBLISHER, name));
                 let within = within.unwrap_or_default();
-                format!("{}{within}/publishers/{publisher}/models/{name}", root(self.side))
+                let (publisher, name) = match name.split_once('/') {
+                    Some((publisher, name)) => (format!("publishers/{publisher}"), name),
+                    None => (USUAL_PUBLISHER.to_owned(), name),
+                };
+                format!("{}{within}/{publisher}/models/{name}", root(self.side))
             }
         }
     }

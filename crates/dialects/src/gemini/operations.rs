@@ -69,7 +69,7 @@ fn held_back(answer: &Json) -> Option<Error> {
     let is_filtered = |about: &&Json| {
         about.get("raiMediaFilteredCount").and_then(Json::as_u64).unwrap_or_default() > 0
     };
-    let about = about.filter(is_filtered).last()?;
+    let about = about.filter(is_filtered).next_back()?;
     let has_some = ["generatedSamples", "videos"]
         .iter()
         .any(|name| about.get(name).and_then(Json::as_array).is_some_and(|made| !made.is_empty()));

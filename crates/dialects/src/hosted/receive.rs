@@ -15,7 +15,7 @@ use impasto_domain::{
 use impasto_net::{BoxFuture, Cause, NetError, Stage};
 use serde_json::Value as Json;
 
-use super::{Account, Answer};
+use super::{Account, Answer, Ask, Purpose};
 use crate::inline;
 use crate::sound::Samples;
 
@@ -126,10 +126,26 @@ impl Account<'_> {
                 settled => return settled,
             }
         }
-        self.fetch_once(url).await.map_err(|error| match error.kind {
-            ErrorKind::NotFound => Error { kind: ErrorKind::ProviderFailed, ..error },
-            _ => error,
-        })
+        self.fetch_once(url).await.map_err(gone)
+    }
+
+    /// Sends a request whose answer is a file. What fails is tried again a few times.
+    ///
+    /// # Errors
+    /// It cannot be fetched. The error is retryable if it may be there later.
+    pub async fn ask_for_file(&self, ask: &Ask) -> Result<Answer> {
+        let options = self.hosted.options();
+        let mut wait = Duration::from_millis(options.fetch_wait_ms);
+        for _ in 1..options.fetch_tries.max(1) {
+            match self.ask(ask, Purpose::Ask).await {
+                Err(error) if error.retry || error.kind == ErrorKind::NotFound => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                settled => return settled,
+            }
+        }
+        self.ask(ask, Purpose::Ask).await.map_err(gone)
     }
 
     async fn fetch_once(&self, url: &str) -> Result<Fetched> {
@@ -211,6 +227,14 @@ impl Account<'_> {
             self.hosted.inner.remembered.keep(&self.provider.id, asset.digest, link, kept);
         }
         Ok(asset)
+    }
+}
+
+/// What a provider does not find of its own is its failure, not the caller's.
+fn gone(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::NotFound => Error { kind: ErrorKind::ProviderFailed, ..error },
+        _ => error,
     }
 }
 

@@ -7,7 +7,7 @@ use impasto_domain::{Error, Result};
 use impasto_net::BoxFuture;
 use serde_json::Value as Json;
 
-use crate::hosted::{Account, Ask, FetchItem, Fetched, Payload, Purpose, ask_for, sent_by};
+use crate::hosted::{Account, Ask, FetchItem, Fetched, Payload, ask_for, sent_by};
 
 /// The request for a named file, as the wire describes it.
 pub(super) struct ItemCall<'w> {
@@ -30,7 +30,7 @@ impl FetchItem for ItemCall<'_> {
             let mut ask = later_ask(call, self.facts, item)?;
             ask.timeout_ms = Some(account.hosted.options().file_timeout_ms);
             ask.answer_bytes_max = Some(account.hosted.options().file_bytes_max);
-            let answer = account.ask(&ask, Purpose::Ask).await?;
+            let answer = account.ask_for_file(&ask).await?;
             let media_type = answer.media_type();
             Ok(Fetched { bytes: answer.bytes, media_type, link: None })
         })

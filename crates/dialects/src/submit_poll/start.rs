@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use impasto_catalog::{Answer as Kind, FileIn, JobState, Offer, Outputs, Provider, Wire};
-use impasto_domain::{Error, ErrorKind, Money, Result, Workbench};
+use impasto_domain::{Digest, Error, ErrorKind, Money, Result, Workbench};
 use impasto_engine::{Ended, Failure, Found, StartCall, Started};
 use serde_json::Value as Json;
 
@@ -50,7 +50,8 @@ impl SubmitPoll {
         let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
         let account = self.hosted.account(provider)?;
         let request = offer.request(&call.input);
-        let facts = facts_of(offer, provider, &call.endpoint, request.path);
+        let mut facts = facts_of(offer, provider, &call.endpoint, request.path);
+        facts.insert("attempt".to_owned(), attempt_name(call));
         let submit = &wire.submit;
         let mut ask = ask_for(submit, &facts, &Json::Null)?;
         ask.query.extend(request.query);
@@ -61,6 +62,11 @@ impl SubmitPoll {
         }
         Ok(Submission { account, offer, wire, outputs, facts, ask })
     }
+}
+
+/// Our name for an attempt: always the same, and nothing that tells of the run.
+pub(crate) fn attempt_name(call: &StartCall) -> String {
+    Digest::of(call.idempotency_key.as_bytes()).to_string().chars().take(32).collect()
 }
 
 /// What the templates of a wire can name.

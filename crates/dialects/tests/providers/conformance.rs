@@ -1,44 +1,53 @@
 //! Every failure of the wire, for every wire of every provider.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use impasto_catalog::Catalog;
-use impasto_dialects::submit_poll::SubmitPoll;
-use impasto_engine::Driver;
+use impasto_catalog::Offer;
+use impasto_dialects::drivers;
 use impasto_testkit::wire::{
     FileWire, MakeDriver, MakeWire, Narrowed, Setting, Verdict, cases, check,
 };
 use tokio::sync::Semaphore;
 
-use crate::{hosted, one_for_each_wire};
+use crate::{hosted, one_for_each_wire, own};
 
 /// How many cases are under way at the same time.
 const AT_ONCE: usize = 24;
+/// The dialects whose providers are described by their files alone.
+const DIALECTS: [&str; 2] = ["comfyui", "submit-poll"];
 
+/// Every wire of every provider whose dialect is described by the provider's file.
 fn settings() -> Vec<Setting> {
-    let catalog = Catalog::embedded().unwrap();
+    let catalog = own::catalog();
     let wire: MakeWire = Arc::new(|narrowed, url, key| {
         let wire = FileWire::new(narrowed.provider().ok()?, narrowed.offer().ok()?, url, key)?;
         Some(Arc::new(wire))
     });
-    let driver: MakeDriver = Arc::new(|settings, door| -> Arc<dyn Driver> {
-        Arc::new(SubmitPoll::new(hosted(settings, door)))
-    });
-    let offers = one_for_each_wire(&catalog, "submit-poll");
-    let narrow = |offer: &impasto_catalog::Offer| Narrowed::new(&catalog, &offer.id).unwrap();
-    offers
-        .into_iter()
-        .map(|offer| Setting {
-            narrowed: narrow(offer),
-            wire: Arc::clone(&wire),
-            driver: Arc::clone(&driver),
-        })
-        .collect()
+    let setting = |dialect: &'static str, offer: &Offer| Setting {
+        narrowed: Narrowed::new(&catalog, &offer.id).unwrap(),
+        wire: Arc::clone(&wire),
+        driver: driver_of(dialect),
+    };
+    let of = |dialect: &'static str| {
+        let offers = one_for_each_wire(&catalog, dialect).into_iter();
+        offers.map(move |offer| (dialect, offer)).collect::<Vec<_>>()
+    };
+    let offers = DIALECTS.into_iter().flat_map(of);
+    offers.map(|(dialect, offer)| setting(dialect, offer)).collect()
+}
+
+/// The driver of a dialect, as the program registers it.
+fn driver_of(dialect: &'static str) -> MakeDriver {
+    Arc::new(move |settings, door| {
+        let hosted = hosted(settings, door);
+        let mut all = drivers::all(&hosted);
+        all.find(|(name, _)| name == dialect).map(|(_, driver)| driver).unwrap()
+    })
 }
 
 /// Runs every case in every setting.
-pub(crate) async fn verdicts(settings: Vec<Setting>) -> BTreeMap<String, Vec<Verdict>> {
+pub(crate) async fn verdicts(settings: Vec<Setting>) -> Vec<(String, String, Verdict)> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = Vec::new();
     for setting in settings {
@@ -46,37 +55,56 @@ pub(crate) async fn verdicts(settings: Vec<Setting>) -> BTreeMap<String, Vec<Ver
             let (places, setting) = (Arc::clone(&places), setting.clone());
             running.push(tokio::spawn(async move {
                 let _place = places.acquire().await.unwrap();
-                let verdict = check(&setting, &case).await.unwrap();
-                (setting.narrowed.offer.to_string(), verdict)
+                let failed = |error: impasto_domain::Error| Verdict {
+                    case: case.name,
+                    applies: true,
+                    faults: vec![format!("the case cannot be run: {error}")],
+                    seen: String::new(),
+                };
+                let verdict = check(&setting, &case).await.unwrap_or_else(failed);
+                let dialect = setting.narrowed.provider().unwrap().dialect.clone();
+                (dialect, setting.narrowed.offer.to_string(), verdict)
             }));
         }
     }
-    let mut verdicts: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
+    let mut verdicts = Vec::new();
     for one in running {
-        let (offer, verdict) = one.await.unwrap();
-        verdicts.entry(offer).or_default().push(verdict);
+        verdicts.push(one.await.unwrap());
     }
     verdicts
 }
 
+/// What came of the cases of one dialect.
+#[derive(Default)]
+struct Tally {
+    wires: BTreeSet<String>,
+    run: u32,
+    wrong: u32,
+    skipped: u32,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_on_the_wire_starts_a_job_twice_or_loses_track_of_it() {
-    let settings = settings();
-    let wires = settings.len();
-    let verdicts = verdicts(settings).await;
-    let all = || verdicts.iter().flat_map(|(offer, all)| all.iter().map(move |one| (offer, one)));
-    let (run, skipped) = all().fold((0, 0), |(run, skipped), (_, one)| match one.applies {
-        true => (run + 1, skipped),
-        false => (run, skipped + 1),
-    });
-    let wrong: Vec<String> = all()
-        .filter(|(_, one)| !one.faults.is_empty())
-        .map(|(offer, one)| format!("{offer}: {}: {}", one.case, one.faults.join("; ")))
-        .collect();
-    eprintln!(
-        "submit-poll: {wires} wires, {run} cases, {} wrong, {skipped} cannot happen",
-        wrong.len()
-    );
+    let verdicts = verdicts(settings()).await;
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (dialect, offer, verdict) in &verdicts {
+        let tally = tallies.entry(dialect.as_str()).or_default();
+        tally.wires.insert(offer.clone());
+        match verdict.applies {
+            true => tally.run += 1,
+            false => tally.skipped += 1,
+        }
+        if !verdict.faults.is_empty() {
+            tally.wrong += 1;
+            wrong.push(format!("{offer}: {}: {}", verdict.case, verdict.faults.join("; ")));
+        }
+    }
+    for (dialect, Tally { wires, run, wrong, skipped }) in &tallies {
+        let wires = wires.len();
+        eprintln!("{dialect}: {wires} wires, {run} cases, {wrong} wrong, {skipped} cannot happen");
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(wires >= 30 && run >= 500);
+    let run: u32 = tallies.values().map(|tally| tally.run).sum();
+    assert!(tallies.len() >= DIALECTS.len() && run >= 1000);
 }

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test")]
 
 mod conformance;
+mod own;
 mod protocols;
+mod shared;
 mod walk;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Speech in five ways, music, sounds.
 
-use impasto_domain::{ErrorKind, Value, Values};
+use impasto_domain::{ErrorKind, Values};
 use impasto_workflow::Outcome;
 
 use crate::here::{Here, input, until};
@@ -147,9 +147,5 @@ async fn errors_are_told_as_they_were_meant() {
             None => assert!(matches!(told.outcome, Outcome::Parked { .. }), "{:?}", told.outcome),
         }
     }
-    assert_eq!(there.runs().await.len(), 11);
-    let asked = input([("text", "Hello.".into()), ("voice", Value::from("../x"))]);
-    let told = here.run(("timed", "text-to-speech"), asked, false).await;
-    told.check_failed(ErrorKind::InvalidInput);
     assert_eq!(there.runs().await.len(), 11);
 }

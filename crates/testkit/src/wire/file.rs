@@ -116,7 +116,7 @@ impl FileWire {
     /// Whether a request is one of a call: by its method and the path with its placeholders.
     fn is_for(&self, call: &Call, arrived: &Arrived) -> bool {
         let facts = self.facts("*");
-        let wild = facts.iter().map(|(name, _)| (name.clone(), "*".to_owned()));
+        let wild = facts.keys().map(|name| (name.clone(), "*".to_owned()));
         let mut wild: BTreeMap<String, String> = wild.collect();
         for name in call.path.names() {
             wild.entry(name.to_owned()).or_insert_with(|| "*".to_owned());
@@ -190,7 +190,8 @@ impl FileWire {
         if !is_right {
             self.complain(format!("{wanted} was to be sent, not {media_type}"));
         }
-        for (place, template) in &call.send {
+        let is_known = |template: &Template| template.names().all(|name| name != "attempt");
+        for (place, template) in call.send.iter().filter(|(_, template)| is_known(template)) {
             let facts = [("endpoint", &self.endpoint), ("model", &self.model)];
             let facts = facts.map(|(name, fact)| (name.to_owned(), fact.clone())).into();
             let wanted = template.fill(&facts, &Json::Null).unwrap_or_default();
@@ -304,13 +305,24 @@ impl FileWire {
     /// The answer to a call that has the result.
     fn result(&self, call: &Call) -> Reply {
         if call.answer == Answer::Bytes {
-            let kind =
-                self.outputs.rules.first().map_or(MediaKind::Other, |rule| kind_of(&rule.ty));
+            let kind = self.first_kind();
             return Reply::of(200, media_type_of(kind), sample_bytes(kind, 1));
         }
         let mut body = self.good();
         self.put_outputs(&mut body);
         Reply::json(200, &body.plain().unwrap_or_default())
+    }
+
+    fn first_kind(&self) -> MediaKind {
+        self.outputs.rules.first().map_or(MediaKind::Other, |rule| kind_of(&rule.ty))
+    }
+
+    /// What names a file for the request that fetches it.
+    fn item(&self) -> Body {
+        let mut item = Body::Map(BTreeMap::new());
+        let wanted = self.wire.item.iter().flat_map(Call::templates).flat_map(pointers_of);
+        wanted.for_each(|place| put(&mut item, &place, Body::from("item-1")));
+        item
     }
 
     fn put_cost(&self, body: &mut Body) {
@@ -322,6 +334,9 @@ impl FileWire {
     fn put_outputs(&self, body: &mut Body) {
         let files = self.state().files.clone();
         put_answer(&self.outputs, body, &files);
+        for rule in self.outputs.rules.iter().filter(|rule| rule.file == FileIn::Item) {
+            rule.at.iter().take(1).for_each(|place| put(body, place, self.item()));
+        }
         self.put_cost(body);
     }
 
@@ -400,6 +415,10 @@ impl Honest for FileWire {
 
     fn answer(&self, arrived: &Arrived) -> Reply {
         let asked = self.asked(arrived);
+        if arrived.header("upgrade").is_some() {
+            // Whoever wants a socket does without.
+            return Reply::json(404, &Json::Null);
+        }
         if asked != Asked::Put {
             self.check_credential(arrived);
         }
@@ -418,7 +437,10 @@ impl Honest for FileWire {
                 Some(call) => self.result(call),
                 None => Reply::json(404, &Json::Null),
             },
-            Asked::Item => Reply::of(200, "image/png", sample_bytes(MediaKind::Image, 1)),
+            Asked::Item => {
+                let kind = self.first_kind();
+                Reply::of(200, media_type_of(kind), sample_bytes(kind, 1))
+            }
             Asked::Cancel => self.cancel(arrived),
             Asked::Upload => self.upload(arrived),
             Asked::Put => Reply::of(204, "text/plain", Vec::new()),
@@ -478,6 +500,10 @@ impl Honest for FileWire {
         rules.map(|rule| kind_of(&rule.ty)).collect()
     }
 
+    fn names_files(&self) -> bool {
+        self.outputs.rules.iter().any(|rule| rule.file == FileIn::Item)
+    }
+
     fn taken(&self) -> u32 {
         self.state().jobs.len() as u32
     }
@@ -488,7 +514,7 @@ impl Honest for FileWire {
 }
 
 fn is_link(ty: &Type, file: FileIn) -> bool {
-    file == FileIn::Url && matches!(item_type(ty), Type::Media(_))
+    matches!(file, FileIn::Url | FileIn::Item) && matches!(item_type(ty), Type::Media(_))
 }
 
 fn item_type(ty: &Type) -> &Type {
@@ -534,8 +560,7 @@ fn put_answer(outputs: &Outputs, body: &mut Body, files: &str) {
             (Type::Media(_), FileIn::Hex) => {
                 Body::Text(bytes().iter().map(|byte| format!("{byte:02x}")).collect())
             }
-            (Type::Media(_), FileIn::Item) => Body::from("item-1"),
-            (Type::Media(_), FileIn::Body) => continue,
+            (Type::Media(_), FileIn::Item | FileIn::Body) => continue,
             (Type::Integer | Type::Number, _) => Body::Integer(7),
             (Type::Boolean, _) => Body::Boolean(true),
             _ => Body::from("words"),

@@ -109,6 +109,11 @@ pub trait Honest: Send + Sync {
     /// What sorts of files results link to.
     fn links(&self) -> Vec<MediaKind>;
 
+    /// Whether results name their files at the provider instead of linking to them.
+    fn names_files(&self) -> bool {
+        false
+    }
+
     /// What the provider says that a job cost, if it says.
     fn charge(&self) -> Option<Money> {
         None
