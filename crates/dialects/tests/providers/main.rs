@@ -5,6 +5,7 @@
 
 mod conformance;
 mod own;
+mod restart;
 mod shared;
 mod walk;
 

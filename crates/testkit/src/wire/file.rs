@@ -116,7 +116,7 @@ impl FileWire {
     /// Whether a request is one of a call: by its method and the path with its placeholders.
     fn is_for(&self, call: &Call, arrived: &Arrived) -> bool {
         let facts = self.facts("*");
-        let wild = facts.iter().map(|(name, _)| (name.clone(), "*".to_owned()));
+        let wild = facts.keys().map(|name| (name.clone(), "*".to_owned()));
         let mut wild: BTreeMap<String, String> = wild.collect();
         for name in call.path.names() {
             wild.entry(name.to_owned()).or_insert_with(|| "*".to_owned());
