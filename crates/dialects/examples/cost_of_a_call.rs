@@ -4,17 +4,21 @@
 //! floor is what cannot be left out: writing and reading the same JSON, and base64 of the same file.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use impasto_catalog::{Catalog, FileSource, Offer, Provider, Seen};
-use impasto_dialects::hosted::Answer;
+use impasto_catalog::{Catalog, Encoding, FileForm, FileSource, Offer, Provider, Seen};
+use impasto_dialects::hosted::{Answer, ByFile, Hosted, HostedOptions, Settings, ask_for, sent_by};
 use impasto_dialects::inline;
-use impasto_domain::{Error, MediaKind, Result};
+use impasto_domain::{AssetRef, Bench, Error, MediaFacts, MediaKind, Result, Values, Workbench};
+use impasto_engine::NoImporter;
+use impasto_net::{Client, NetOptions, Request};
 use impasto_testkit::wire::{answer_of, example_of};
 use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
 
 /// How often each thing is done, and how often that is repeated; the quickest repetition counts.
 const REPETITIONS: usize = 15;
@@ -53,28 +57,70 @@ fn find<'c>(catalog: &'c Catalog, task: &str) -> Result<(&'c Offer, &'c Provider
     found.ok_or_else(|| Error::internal(format!("nobody is asked for {task}")))
 }
 
+/// Makes requests as a driver does, up to what would be sent.
+struct Maker {
+    hosted: Hosted,
+    bench: Arc<dyn Workbench>,
+    runtime: Runtime,
+}
+
+impl Maker {
+    fn new(file: &[u8]) -> Result<(Self, AssetRef)> {
+        let settings: Settings = Arc::new(|_| Some("https://provider.example".to_owned()));
+        let client = Client::new(NetOptions::default())?;
+        let hosted = Hosted::new(client, settings, Arc::new(NoImporter), HostedOptions::default());
+        let bench: Arc<dyn Workbench> = Arc::new(Bench::default());
+        let asset = bench.write(file.to_vec(), "image/png", MediaFacts::default())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Error::internal(error.to_string()))?;
+        Ok((Self { hosted, bench, runtime }, asset))
+    }
+
+    fn make(&self, offer: &Offer, provider: &Provider, input: &Values) -> Result<Request> {
+        let wire = offer.wire.as_ref().and_then(|name| provider.wires.get(name));
+        let call = &wire.ok_or_else(|| Error::internal("it has no wire"))?.submit;
+        let account = self.hosted.account(provider)?;
+        let facts = [("endpoint".to_owned(), offer.endpoint.clone())].into();
+        let mut ask = ask_for(call, &facts, &Json::Null)?;
+        let body = sent_by(call, &facts, &Json::Null, offer.request(input).body)?;
+        let payload = account.payload(call.body, &body, &ByFile, &self.bench);
+        ask.payload = self.runtime.block_on(payload)?;
+        account.request(&ask)
+    }
+}
+
 fn building(catalog: &Catalog) -> Result<Vec<String>> {
-    let (offer, _) = find(catalog, "text-to-image")?;
+    let file = vec![7_u8; LARGE_BYTES];
+    let (maker, asset) = Maker::new(&file)?;
+    let (offer, provider) = find(catalog, "text-to-image")?;
     let mut input = example_of(catalog, offer)?;
     input.insert("prompt".to_owned(), "a red mug on a table, ".repeat(SMALL_BYTES / 22).into());
-    let written = |offer: &Offer| offer.request(&input).body.plain().map(|json| json.to_string());
+    maker.make(offer, provider, &input)?;
     let plain = offer.request(&input).body.plain().unwrap_or_default();
-    let small = nanoseconds(2_000, || written(offer));
+    let small = nanoseconds(2_000, || maker.make(offer, provider, &input).is_ok());
     let small_floor = nanoseconds(2_000, || plain.to_string());
-    let (offer, _) = find(catalog, "image-to-video")?;
-    let input = example_of(catalog, offer)?;
-    let file = vec![7_u8; LARGE_BYTES];
-    let inline = || Json::String(format!("data:image/png;base64,{}", STANDARD.encode(&file)));
-    let large = nanoseconds(20, || {
-        let body = offer.request(&input).body.resolve::<()>(&mut |_| Ok(inline()));
-        body.map(|json| json.to_string())
-    });
-    let plain = json!({ "image": inline() });
-    let large_floor = nanoseconds(20, || (STANDARD.encode(&file), plain.to_string()).1);
+    let (offer, provider) = find_inline(catalog)?;
+    let mut input = example_of(catalog, offer)?;
+    input.insert("image".to_owned(), asset.into());
+    maker.make(offer, provider, &input)?;
+    let plain = json!({ "image": STANDARD.encode(&file) });
+    let large = nanoseconds(20, || maker.make(offer, provider, &input).is_ok());
+    let large_floor = nanoseconds(20, || (STANDARD.encode(&file), plain.to_string()));
     Ok(vec![
         figure("a request with 1 KB of words", small, small_floor),
         figure("a request with a file of 1 MB in it", large, large_floor),
     ])
+}
+
+/// An offer that takes a picture inside of its request.
+fn find_inline(catalog: &Catalog) -> Result<(&Offer, &Provider)> {
+    let found = catalog.offers_for(&"image-to-video".into()).find_map(|offer| {
+        let provider = catalog.providers.get(&offer.provider)?;
+        let wire = provider.wires.get(offer.wire.as_ref()?)?;
+        let inline = matches!(provider.files?, FileForm::DataUri | FileForm::Base64);
+        (inline && wire.submit.body == Encoding::Json).then_some((offer, provider))
+    });
+    found.ok_or_else(|| Error::internal("nobody takes a picture inside"))
 }
 
 /// Reads an answer as a driver does: errors, state, cost, outputs.
@@ -84,9 +130,9 @@ fn read(offer: &Offer, provider: &Provider, body: &Bytes) -> Option<usize> {
     let header = |_: &str| None;
     let seen = Seen { status: 200, header: &header, body: &answer.json };
     let error = provider.errors.read(&seen);
-    let wire = provider.wires.get(offer.wire.as_ref()?)?;
-    let state = wire.state.as_ref().map(|table| table.read(200, &answer.json));
-    let cost = wire.cost.as_ref().and_then(|charge| charge.read(&answer.json));
+    let wire = offer.wire.as_ref().and_then(|name| provider.wires.get(name));
+    let state = wire.and_then(|wire| Some(wire.state.as_ref()?.read(200, &answer.json)));
+    let cost = wire.and_then(|wire| wire.cost.as_ref()?.read(&answer.json));
     black_box((error, state, cost));
     let read = offer.outputs.as_ref()?.read(&answer.json).ok()?;
     let bytes = read.files.iter().map(|file| match &file.source {
@@ -109,6 +155,9 @@ fn parsing(catalog: &Catalog) -> Result<Vec<String>> {
     let mut large = impasto_catalog::Body::Null;
     place.put(&mut large, text.as_str().into()).map_err(Error::internal)?;
     let large = Bytes::from(large.plain().unwrap_or_default().to_string());
+    if read(offer, provider, &large).is_none_or(|bytes| bytes == 0) {
+        return Err(Error::internal("the picture inside was not read"));
+    }
     let ours_large = nanoseconds(20, || read(offer, provider, &large));
     let floor_large =
         nanoseconds(20, || (serde_json::from_slice::<Json>(&large).is_ok(), inline::decode(&text)));
