@@ -59,22 +59,27 @@ impl Catalog {
     /// # Errors
     /// Nothing is called so; the hint names what was probably meant.
     pub fn named(&self, name: &str) -> Result<Named> {
-        let wanted = name.to_lowercase();
-        if let Some(model) = self.index.models.get(&wanted) {
-            return Ok(Named::Model(model.clone()));
+        if let Some(model) = self.model_called(name) {
+            return Ok(Named::Model(model.id.clone()));
         }
         if let Some(offer) = self.offers.get(&OfferId::new(name)) {
             return Ok(Named::Offers(vec![offer.id.clone()]));
         }
+        let wanted = name.to_lowercase();
         if let Some(offers) = self.index.endpoints.get(&wanted) {
             return Ok(Named::Offers(offers.clone()));
         }
         let last = wanted.rsplit('/').next().unwrap_or(&wanted);
-        if let Some(model) = self.index.models.get(last) {
-            return Ok(Named::Model(model.clone()));
+        if let Some(model) = self.model_called(last) {
+            return Ok(Named::Model(model.id.clone()));
         }
         let known: Vec<&str> = self.index.models.keys().map(String::as_str).collect();
         Err(Error::not_found(format!("there is no model `{name}`")).hint(suggestion(last, &known)))
+    }
+
+    /// The model with that id or alias, whatever its case.
+    pub fn model_called(&self, name: &str) -> Option<&Model> {
+        self.models.get(self.index.models.get(&name.to_lowercase())?)
     }
 
     /// The model that `name` stands for: by its id, an alias, or what a provider calls an offer of it.

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use impasto_catalog::{FileIn, Measured, Offer, Outputs, Request};
 use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, Type, Value, Workbench};
 use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::{BoxFuture, Response};
 use serde_json::Value as Json;
 
-use crate::hosted::{
-    Account, Answer, Ask, ByFile, FetchItem, Handle, Hosted, NoItems, Purpose, Uploads,
-};
+use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Hosted, NoItems, Purpose};
+use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
 const ABOUT_ASKING: [u16; 6] = [401, 402, 403, 408, 425, 429];
@@ -37,11 +35,6 @@ impl<'c> Begun<'c> {
     /// The body as JSON, its files brought there as the provider's file says.
     pub(crate) async fn json(&self) -> Result<Json> {
         self.account.hand_over(&self.request.body, &ByFile, &self.call.bench).await
-    }
-
-    /// The same, its files brought there in another way.
-    pub(crate) async fn json_by(&self, uploads: &dyn Uploads) -> Result<Json> {
-        self.account.hand_over(&self.request.body, uploads, &self.call.bench).await
     }
 
     /// The request with what the mapping puts behind the question mark.
@@ -84,8 +77,37 @@ impl<'c> Begun<'c> {
             ask = ask.header(header.clone(), self.call.idempotency_key.clone());
         }
         ask.answer_bytes_max = Some(self.account.hosted.options().file_bytes_max);
-        let ask = ask.timeout_ms(self.call.timeout_ms).dripping();
+        let ask = ask.timeout_ms(self.call.timeout_ms);
+        // Whoever listens gets what there is as soon as there is some, which may be little.
+        let ask = if self.is_heard() { ask.dripping() } else { ask };
         self.account.send(&ask, Purpose::Start).await
+    }
+
+    /// The sound that the answer to a start is, told while it comes.
+    pub(crate) async fn heard(
+        &self,
+        ask: Ask,
+        name: &str,
+        samples: Option<Samples>,
+    ) -> Result<Answer> {
+        let mut response = self.open(ask).await?;
+        let media_type = response.media_type().unwrap_or_default();
+        if media_type == "application/json" || media_type.starts_with("text/") {
+            let answer = self.account.read(response, Purpose::Start).await?;
+            let error = self.account.judge(&answer, Purpose::Start);
+            let what = || self.account.garbled(&answer, Purpose::Start, "that is no sound");
+            return Err(error.unwrap_or_else(what));
+        }
+        let mut live = Live::new(&*self.call.bench, name, samples);
+        let mut sound = Vec::new();
+        loop {
+            let piece = response.chunk().await;
+            let piece = piece.map_err(|error| self.account.broken(error, Purpose::Start))?;
+            let Some(piece) = piece else { break };
+            live.hear(&piece);
+            sound.extend_from_slice(&piece);
+        }
+        Ok(of_sound(sound, &media_type, samples))
     }
 
     fn understood(&self, answer: Answer) -> Result<Answer> {
@@ -221,17 +243,8 @@ impl<'j> Running<'j> {
 
     /// Brings home what the job made.
     pub(crate) async fn done(&self, answer: &Answer, cost: Option<Money>) -> Result<Polled> {
-        self.done_by(answer, cost, &NoItems).await
-    }
-
-    pub(crate) async fn done_by(
-        &self,
-        answer: &Answer,
-        cost: Option<Money>,
-        items: &dyn FetchItem,
-    ) -> Result<Polled> {
         let outputs = outputs_of(self.offer)?;
-        match self.account.take_in(outputs, answer, items, self.bench()).await {
+        match self.account.take_in(outputs, answer, &NoItems, self.bench()).await {
             Ok(output) => {
                 self.account.forget_lines(&self.job.handle);
                 let expected = Some(self.handle.expected).filter(|money| !money.is_zero());
@@ -263,7 +276,10 @@ impl<'j> Running<'j> {
 
     /// Tells the lines of its log that were not told before, and how far it is if the last one says.
     pub(crate) fn tell(&self, lines: &[String]) {
-        self.account.tell_lines(&self.job.handle, lines, &**self.bench());
+        // A line that says how far it is changes with time, and is no line of a log to anybody.
+        let plain: Vec<String> =
+            lines.iter().filter(|line| percent(line).is_none()).cloned().collect();
+        self.account.tell_lines(&self.job.handle, &plain, &**self.bench());
         if let Some(share) = lines.iter().rev().find_map(|line| percent(line)) {
             self.bench().progress(share, "at the provider");
         }
@@ -328,11 +344,15 @@ pub(crate) fn of_json(json: Json) -> Answer {
     Answer { status: 200, headers: Vec::new(), bytes, json, is_json: true, place }
 }
 
-/// An answer that is a file.
-pub(crate) fn of_bytes(bytes: Bytes, media_type: &str) -> Answer {
+/// An answer that is a sound; bare samples become a file.
+pub(crate) fn of_sound(sound: Vec<u8>, media_type: &str, samples: Option<Samples>) -> Answer {
+    let (bytes, media_type) = match samples {
+        Some(samples) => (samples.wav(&sound), "audio/wav"),
+        None => (sound, media_type),
+    };
     let headers = vec![("content-type".to_owned(), media_type.to_owned())];
     let place = "the answer to the start".to_owned();
-    Answer { status: 200, headers, bytes, json: Json::Null, is_json: false, place }
+    Answer { status: 200, headers, bytes: bytes.into(), json: Json::Null, is_json: false, place }
 }
 
 /// Whether a text can stand in a path as it is: what an answer calls a job is no way to somewhere else.
@@ -354,7 +374,7 @@ fn percent(line: &str) -> Option<f64> {
     share.is_finite().then(|| share.clamp(0.0, 1.0))
 }
 
-/// The entries of a map without those that are nothing.
+/// The text at a place.
 pub(crate) fn text_at<'a>(json: &'a Json, pointer: &str) -> Option<&'a str> {
     json.pointer(pointer)?.as_str()
 }

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use impasto_engine::Driver;
 
 use crate::comfyui::ComfyUi;
+use crate::elevenlabs::ElevenLabs;
 use crate::fal::Fal;
+use crate::gemini::Gemini;
 use crate::hosted::Hosted;
+use crate::openai::OpenAi;
+use crate::replicate::Replicate;
 use crate::submit_poll::SubmitPoll;
+use crate::vertex;
 
 /// Makes a driver that goes out by what all share.
 type Make = fn(Hosted) -> Arc<dyn Driver>;
@@ -15,8 +20,13 @@ type Make = fn(Hosted) -> Arc<dyn Driver>;
 /// Every dialect, and who speaks it.
 const DRIVERS: &[(&str, Make)] = &[
     ("comfyui", |hosted| Arc::new(ComfyUi::new(hosted))),
+    ("elevenlabs", |hosted| Arc::new(ElevenLabs::new(hosted))),
     ("fal", |hosted| Arc::new(Fal::new(hosted))),
+    ("gemini", |hosted| Arc::new(Gemini::new(hosted))),
+    ("openai", |hosted| Arc::new(OpenAi::new(hosted))),
+    ("replicate", |hosted| Arc::new(Replicate::new(hosted))),
     ("submit-poll", |hosted| Arc::new(SubmitPoll::new(hosted))),
+    ("vertex", |hosted| Arc::new(vertex::driver(hosted))),
 ];
 
 /// The dialects that are spoken here.

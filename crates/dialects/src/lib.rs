@@ -15,3 +15,4 @@ pub mod openai;
 pub mod replicate;
 pub mod sound;
 pub mod submit_poll;
+pub mod vertex;

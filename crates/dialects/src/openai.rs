@@ -1,3 +1,9 @@
-//! The `openai` dialect: images, audio and videos.
+//! The `openai` dialect: images, speech, transcriptions, videos. Many servers speak it.
 
+mod driver;
+mod images;
+mod sounds;
+mod videos;
 pub mod wire;
+
+pub use driver::OpenAi;

@@ -555,14 +555,12 @@ pub(crate) fn find_model<'c>(
     let versionless = name.split_once(':').map_or(name, |(name, _)| name);
     let last = versionless.rsplit('/').next().unwrap_or(versionless);
     for id in [name, versionless, last] {
-        if let Some(model) = catalog.models.get(&ModelId::new(id)) {
+        if let Some(model) = catalog.model_called(id) {
             return Ok((model, None));
         }
     }
-    let named = |endpoint: &str| {
-        endpoint.eq_ignore_ascii_case(name) || endpoint.eq_ignore_ascii_case(versionless)
-    };
-    if let Some(offer) = catalog.offers.values().find(|offer| named(&offer.endpoint)) {
+    let called = [name, versionless].into_iter().flat_map(|name| catalog.offers_called(name));
+    if let Some(offer) = called.into_iter().next() {
         return Ok((catalog.model(&offer.model)?, Some(&offer.task)));
     }
     let known: Vec<&str> = catalog.models.keys().map(ModelId::as_str).collect();

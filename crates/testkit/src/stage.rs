@@ -91,6 +91,7 @@ price = { as_of = "2026-11-01", source = "test", lines = [{ per = "request", usd
 
 const LOCAL: &str = r#"id = "local"
 title = "Local"
+aliases = ["Homely"]
 company = "test"
 version = "1"
 licence = "MIT"

@@ -146,7 +146,11 @@ async fn result(running: &Running<'_>, place: &str) -> Result<Polled> {
         && (answer.json.get("detail").is_some() || answer.header(ERROR_TYPE).is_some());
     match answer.status {
         401 | 403 | 408 | 429 => Err(Error { retry: true, ..error }),
-        _ if of_the_model => Ok(running.failed(error)),
+        _ if of_the_model => {
+            // That the model failed is no reason to pay for it again, unless the table says so.
+            let retry = error.retry && running.account.knows(&answer);
+            Ok(running.failed(Error { retry, ..error }))
+        }
         404 | 410 => Ok(running.failed(error.context("the result is gone"))),
         _ => Err(Error { retry: true, ..error }),
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::driver::EVENTS;
-use super::wire::File;
+use super::wire::{File, WorkflowEvent};
 use crate::drive::{Begun, of_json, output_of_kind};
 use crate::hosted::{Ask, Purpose};
 use crate::inline::{self, InlineBytes};
@@ -45,13 +45,8 @@ pub(super) async fn follow(begun: &Begun<'_>, body: Json) -> Result<Started, Fai
         let event = event.map_err(|error| begun.account.broken(error, Purpose::Start))?;
         let Some(event) = event else { break };
         let Ok(said) = serde_json::from_str::<Json>(&event.data) else { continue };
-        if said.get("detail").is_some() || event.event == "error" {
-            return Err(begun
-                .account
-                .provider
-                .errors
-                .of_job(ErrorKind::ProviderFailed, &said)
-                .into());
+        if let Some(error) = error_in(begun, &said) {
+            return Err(error.into());
         }
         if said.get("partial") == Some(&Json::Bool(true)) {
             tell(begun, &said, &mut told);
@@ -69,6 +64,20 @@ pub(super) async fn follow(begun: &Begun<'_>, body: Json) -> Result<Started, Fai
             .hint("look at the account of the provider before trying again")
             .into()),
     }
+}
+
+/// What an event means that says that there will be no result.
+fn error_in(begun: &Begun<'_>, said: &Json) -> Option<Error> {
+    let errors = &begun.account.provider.errors;
+    if let Ok(WorkflowEvent::Error { message, error, .. }) = WorkflowEvent::deserialize(said) {
+        // It says what a plain call would have been answered.
+        let mut answer = of_json(error.body);
+        answer.status = error.status;
+        let unclear = || Error::new(ErrorKind::ProviderFailed, message);
+        return Some(begun.account.judge(&answer, Purpose::Ask).unwrap_or_else(unclear));
+    }
+    let is_error = said.get("detail").is_some() || said.get("error").is_some_and(Json::is_string);
+    is_error.then(|| errors.of_job(ErrorKind::ProviderFailed, said))
 }
 
 /// Tells what stands in the answer itself; what is only linked to is not fetched for a preview.

@@ -251,7 +251,7 @@ impl<'a> Account<'a> {
         let may_be_taken = (500..600).contains(&status)
             && status != 503
             && (GATEWAY.contains(&status) || !said_by_the_provider)
-            && !answer.seen(|seen| table.knows(seen));
+            && !self.knows(answer);
         let error = if purpose == Purpose::Start && may_be_taken {
             Error { kind: ErrorKind::InDoubt, retry: false, ..error }
                 .hint("look at the account of the provider before trying again")
@@ -259,6 +259,11 @@ impl<'a> Account<'a> {
             error
         };
         Some(self.hidden(error))
+    }
+
+    /// Whether the provider's table has a row of its own for an answer.
+    pub fn knows(&self, answer: &Answer) -> bool {
+        answer.seen(|seen| self.provider.errors.knows(seen))
     }
 
     /// The error of an answer that went well and is not what it should be.

@@ -3,7 +3,7 @@
 //! Everything is read leniently: what is absent has its default. What is nothing is written as `null`,
 //! as clients expect it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 
 /// `POST /predictions`, `POST /models/{owner}/{name}/predictions` and the same of a deployment.
@@ -57,6 +57,7 @@ pub enum Status {
     /// There is none.
     Failed,
     /// Somebody gave it up.
+    #[serde(alias = "aborted")]
     Canceled,
 }
 
@@ -74,18 +75,24 @@ pub struct Prediction {
     /// Its id.
     pub id: String,
     /// The model, `owner/name`.
+    #[serde(deserialize_with = "or_default")]
     pub model: String,
     /// The id of the version.
+    #[serde(deserialize_with = "or_default")]
     pub version: String,
     /// What the model was given.
+    #[serde(deserialize_with = "or_default")]
     pub input: Map<String, Json>,
     /// What was logged, as one text.
+    #[serde(deserialize_with = "or_default")]
     pub logs: String,
     /// What the model gave; files are addresses or data URIs.
     pub output: Json,
     /// Whether input, output and logs were forgotten.
+    #[serde(deserialize_with = "or_default")]
     pub data_removed: bool,
     /// Why it failed.
+    #[serde(deserialize_with = "as_text")]
     pub error: Option<String>,
     /// Where it was asked for: `api` or `web`.
     pub source: Option<String>,
@@ -98,8 +105,10 @@ pub struct Prediction {
     /// When it ended.
     pub completed_at: Option<String>,
     /// What was measured.
+    #[serde(deserialize_with = "or_default")]
     pub metrics: Metrics,
     /// Where more is found.
+    #[serde(deserialize_with = "or_default")]
     pub urls: PredictionUrls,
     /// Where it is told how it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +116,24 @@ pub struct Prediction {
     /// Of what it is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_events_filter: Option<Vec<WebhookEvent>>,
+}
+
+/// What is nothing is as if it were absent.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Errors are texts, as a rule.
+fn as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Json::deserialize(deserializer)? {
+        Json::Null => None,
+        Json::String(text) => Some(text),
+        other => Some(other.to_string()),
+    })
 }
 
 /// What was measured of a prediction.
@@ -126,8 +153,10 @@ pub struct Metrics {
 #[serde(default)]
 pub struct PredictionUrls {
     /// The prediction.
+    #[serde(deserialize_with = "or_default")]
     pub get: String,
     /// Gives it up.
+    #[serde(deserialize_with = "or_default")]
     pub cancel: String,
     /// What happens, as it happens; needs no key.
     #[serde(skip_serializing_if = "Option::is_none")]

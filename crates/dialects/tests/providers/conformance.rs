@@ -47,7 +47,7 @@ fn driver_of(dialect: &'static str) -> MakeDriver {
 }
 
 /// Runs every case in every setting.
-async fn verdicts(settings: Vec<Setting>) -> Vec<(String, String, Verdict)> {
+pub(crate) async fn verdicts(settings: Vec<Setting>) -> Vec<(String, String, Verdict)> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = Vec::new();
     for setting in settings {
@@ -55,7 +55,13 @@ async fn verdicts(settings: Vec<Setting>) -> Vec<(String, String, Verdict)> {
             let (places, setting) = (Arc::clone(&places), setting.clone());
             running.push(tokio::spawn(async move {
                 let _place = places.acquire().await.unwrap();
-                let verdict = check(&setting, &case).await.unwrap();
+                let failed = |error: impasto_domain::Error| Verdict {
+                    case: case.name,
+                    applies: true,
+                    faults: vec![format!("the case cannot be run: {error}")],
+                    seen: String::new(),
+                };
+                let verdict = check(&setting, &case).await.unwrap_or_else(failed);
                 let dialect = setting.narrowed.provider().unwrap().dialect.clone();
                 (dialect, setting.narrowed.offer.to_string(), verdict)
             }));

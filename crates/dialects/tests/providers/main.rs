@@ -5,6 +5,7 @@
 
 mod conformance;
 mod own;
+mod protocols;
 mod restart;
 mod shared;
 mod walk;

@@ -13,4 +13,5 @@ mod film;
 mod harness;
 mod listing;
 mod network;
+mod providers;
 mod resume;

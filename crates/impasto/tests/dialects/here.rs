@@ -29,7 +29,6 @@ pub(crate) struct Told {
     pub(crate) outcome: Outcome,
     pub(crate) news: Vec<News>,
     pub(crate) events: Vec<Event>,
-    pub(crate) notes: Vec<(f64, String)>,
     pub(crate) cost: Money,
     pub(crate) status: RunStatus,
 }
@@ -42,11 +41,18 @@ impl Here {
     }
 
     /// The same with files beside those of the catalogue.
-    pub(crate) fn with(
+    pub(crate) fn with(there: &There, way: (&str, &str), files: Vec<(String, String)>) -> Self {
+        Self::limited(there, way, files, HostedOptions::default())
+    }
+
+    /// The same with other limits.
+    pub(crate) fn limited(
         there: &There,
         (provider, path): (&str, &str),
         files: Vec<(String, String)>,
+        options: HostedOptions,
     ) -> Self {
+        let limits = options;
         let catalog: Catalog = catalog(files);
         let known = &catalog.providers[&ProviderId::new(provider)];
         let mut said: BTreeMap<String, String> = BTreeMap::new();
@@ -62,7 +68,7 @@ impl Here {
             Client::new(options).unwrap(),
             Arc::new(move |name| said.get(name).cloned()),
             Arc::new(Door::new()),
-            HostedOptions::default(),
+            limits,
         );
         let drivers = impasto_dialects::drivers::all(&hosted).collect();
         let (runs, blobs) = (Arc::new(MemoryRuns::default()), Arc::new(MemoryBlobs::default()));
@@ -97,21 +103,21 @@ impl Here {
     pub(crate) async fn end(&self, mut handle: RunHandle) -> Told {
         let run = handle.id.clone();
         let mut updates = handle.updates().unwrap();
-        let (mut news, mut events, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut news, mut events) = (Vec::new(), Vec::new());
         let heard = async {
             while let Some(update) = updates.next().await {
                 match update.unwrap().kind {
                     UpdateKind::News { news: told, .. } => news.push(told),
                     UpdateKind::Event(event) => events.push(event),
-                    UpdateKind::Progress { fraction, note, .. } => notes.push((fraction, note)),
+                    UpdateKind::Progress { .. } => {}
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), heard).await.expect("an end in time");
+        tokio::time::timeout(Duration::from_secs(60), heard).await.expect("an end in time");
         let outcome = handle.wait().await.unwrap();
         let summary = self.engine.summary(TenantId::local(), run).await.unwrap();
         let (cost, status) = (summary.cost.unwrap_or_default(), summary.status);
-        Told { outcome, news, events, notes, cost, status }
+        Told { outcome, news, events, cost, status }
     }
 
     /// Runs a task to its end.
@@ -154,37 +160,37 @@ impl Told {
     }
 
     pub(crate) fn logs(&self) -> Vec<&str> {
-        let line = |news| match news {
-            News::Log { message, .. } => Some(String::as_str(message)),
+        let lines = self.news.iter().filter_map(|news| match news {
+            News::Log { message, .. } => Some(message.as_str()),
             _ => None,
-        };
-        self.news.iter().filter_map(line).collect()
+        });
+        lines.collect()
     }
 
     pub(crate) fn pictures(&self) -> Vec<&[u8]> {
-        let bytes = |news| match news {
-            News::Picture { bytes, .. } => Some(Vec::as_slice(bytes)),
+        let pictures = self.news.iter().filter_map(|news| match news {
+            News::Picture { bytes, .. } => Some(bytes.as_slice()),
             _ => None,
-        };
-        self.news.iter().filter_map(bytes).collect()
+        });
+        pictures.collect()
     }
 
     /// The sound that was told piece by piece, and in how many.
     pub(crate) fn sound(&self) -> (Vec<u8>, usize) {
-        let bytes = |news| match news {
-            News::Sound { bytes, .. } => Some(Vec::as_slice(bytes)),
+        let pieces = self.news.iter().filter_map(|news| match news {
+            News::Sound { bytes, .. } => Some(bytes.as_slice()),
             _ => None,
-        };
-        let pieces: Vec<&[u8]> = self.news.iter().filter_map(bytes).collect();
+        });
+        let pieces: Vec<&[u8]> = pieces.collect();
         (pieces.concat(), pieces.len())
     }
 
     pub(crate) fn handles(&self) -> Vec<&str> {
-        let handle = |event| match event {
-            Event::AttemptAccepted { handle, .. } => Some(String::as_str(handle)),
+        let handles = self.events.iter().filter_map(|event| match event {
+            Event::AttemptAccepted { handle, .. } => Some(handle.as_str()),
             _ => None,
-        };
-        self.events.iter().filter_map(handle).collect()
+        });
+        handles.collect()
     }
 
     /// Expects an error of this kind.
@@ -196,4 +202,14 @@ impl Told {
 /// An input of these values.
 pub(crate) fn input<const N: usize>(values: [(&str, Value); N]) -> Values {
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it came to pass");
 }

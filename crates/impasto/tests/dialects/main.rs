@@ -10,7 +10,12 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod elevenlabs;
 mod fal;
+mod gemini;
 mod here;
+mod once;
+mod openai;
+mod replicate;
 mod there;
 mod work;

@@ -2,7 +2,7 @@
 //! the way, as the words of the prompt say.
 //!
 //! - `gate NAME …` waits after its first news until the test opens that gate, or until it is cancelled.
-//! - `fail KIND …` fails with an error of that kind.
+//! - `fail KIND …` fails with an error of that kind, `break KIND …` does so after its first news.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex};
@@ -49,15 +49,27 @@ fn words(input: &Values) -> String {
     said.unwrap_or_default().to_owned()
 }
 
-/// Does what the words say before there is a result.
+/// Does what the words say before there are any news.
+fn begin(words: &str) -> Result<()> {
+    fail("fail", words)
+}
+
+/// Does what the words say once there are some, and before there is a result.
 fn obey(words: &str, bench: &dyn Workbench) -> Result<()> {
     let mut parts = words.split_whitespace();
     match (parts.next(), parts.next()) {
-        (Some("fail"), Some(kind)) => {
+        (Some("gate"), Some(gate)) => wait_at(gate, bench),
+        _ => fail("break", words),
+    }
+}
+
+fn fail(wish: &str, words: &str) -> Result<()> {
+    let mut parts = words.split_whitespace();
+    match (parts.next(), parts.next()) {
+        (Some(word), Some(kind)) if word == wish => {
             let kind = ErrorKind::parse(kind).unwrap_or(ErrorKind::ProviderFailed);
             Err(Error::new(kind, format!("it ended with {kind}")))
         }
-        (Some("gate"), Some(gate)) => wait_at(gate, bench),
         _ => Ok(()),
     }
 }
@@ -92,6 +104,7 @@ fn show(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let words = words(input);
     let given: usize = input.values().map(|value| value.assets().len()).sum();
     let count = input.get("num_images").and_then(Value::as_integer).unwrap_or(1).clamp(1, 4) as u32;
+    begin(&words)?;
     log(bench, "mixing the colours");
     bench.progress(0.25, "mixing");
     for index in 0..2 {
@@ -145,6 +158,7 @@ fn say(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let words = words(input);
     let format =
         SoundFormat { media_type: "audio/pcm".to_owned(), sample_rate_hz: RATE_HZ, channels: 1 };
+    begin(&words)?;
     for number in 0..PIECES {
         if bench.wants_news() {
             let (name, format) = ("audio".to_owned(), format.clone());

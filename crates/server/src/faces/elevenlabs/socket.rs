@@ -8,7 +8,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::HeaderMap;
 use impasto_dialects::elevenlabs::wire::{
-    GenerationConfig, SocketAnswer, SocketError, SocketRequest, SpeechRequest, VoiceSettings,
+    GenerationConfig, SocketAlignment, SocketAnswer, SocketError, SocketRequest, SpeechRequest,
+    VoiceSettings,
 };
 use impasto_dialects::inline::to_json;
 use impasto_domain::Error;
@@ -183,23 +184,37 @@ impl Talk {
         let mut ticket = self.app.submit(caller, call).await?;
         let pieces = Pieces::of(&self.app, caller, &mut ticket, hold(&self.app));
         let mut flow = Flow::new(&self.app, caller, pieces, wanted);
+        let mut wants_times = self.opening.sync_alignment != Some(false);
         while let Some(piece) = flow.next().await.map_err(Failure::of_run)? {
             let mut answer = SocketAnswer { audio: Some(piece.into()), ..SocketAnswer::default() };
-            if flow.is_made() && self.opening.sync_alignment != Some(false) {
+            if flow.is_made() && wants_times {
                 let rest = flow.whole().await.map_err(Failure::of_run)?;
                 answer.audio = answer.audio.map(|audio| [audio.0, rest].concat().into());
-                if let Some(view) = flow.view() {
-                    let duration_ms = sound_of(&view.outputs)?.facts.duration_ms;
-                    let duration_s = duration_ms.unwrap_or_default() as f64 / 1e3;
-                    let times = align::characters(&text, &view.outputs, duration_s);
-                    answer.alignment = Some(align::for_socket(&times));
-                    answer.normalized_alignment = answer.alignment.clone();
-                }
+                answer.alignment = times_of(&text, &flow)?;
+                answer.normalized_alignment = answer.alignment.clone();
+                wants_times = false;
             }
+            self.tell(&answer).await?;
+        }
+        // All pieces may have come before it was known how long each character takes.
+        if let Some(alignment) = times_of(&text, &flow)?.filter(|_| wants_times) {
+            let normalized_alignment = Some(alignment.clone());
+            let alignment = Some(alignment);
+            let answer =
+                SocketAnswer { alignment, normalized_alignment, ..SocketAnswer::default() };
             self.tell(&answer).await?;
         }
         Ok(())
     }
+}
+
+/// When each character of a text is said, as soon as it is known.
+fn times_of(text: &str, flow: &Flow) -> Result<Option<SocketAlignment>, End> {
+    let Some(view) = flow.view() else { return Ok(None) };
+    let duration_ms = sound_of(&view.outputs)?.facts.duration_ms;
+    let duration_s = duration_ms.unwrap_or_default() as f64 / 1e3;
+    let times = align::characters(text, &view.outputs, duration_s);
+    Ok(Some(align::for_socket(&times)))
 }
 
 /// The text that is to be said now: all of it, or up to its last sentence or word if it is enough.

@@ -185,5 +185,6 @@ async fn figures_usage_and_descriptions_are_there() {
         2
     );
     assert_eq!(house.get("/v1/models/echo").await.json()["id"], "local", "by a provider's name");
+    assert_eq!(house.get("/v1/models/homely").await.json()["id"], "local", "by an alias");
     assert_eq!(house.get("/v1/tasks/echo").await.json()["models"], json!(["local", "spare"]));
 }
