@@ -237,7 +237,7 @@ fn what_a_model_does_not_know_is_refused_and_what_it_has_itself_is_taken() {
     let bad = problems(json!({"seed": 4, "options": {"aceleration": "high", "teeth": "many"}}));
     insta::assert_snapshot!(bad.join("\n"), @r"
     it does not take `seed`
-    it has no parameter `aceleration`; did you mean `acceleration`?
+    it has no parameter `aceleration`; did you mean `acceleration`?; `passthrough` sends it as it is
     here `teeth` needs integer, but was given text
     ");
     assert_eq!(problems(json!({"options": {}})), ["it needs the parameter `teeth`"]);
