@@ -83,6 +83,15 @@ const PROGRAMS: &[Figures] = &[
         peers: &[],
     },
     Figures {
+        name: "drivers",
+        about: "what a driver adds to a call: its request made, its answer read",
+        run: &["--package", "impasto-dialects", "--example", "cost_of_a_call"],
+        method: "Without a network. The floor is what cannot be left out: the same JSON written or read, \
+                 the same file in base64. Ours looks for errors, the state, the cost and every output too. \
+                 The quickest of 15 repetitions.",
+        peers: &[],
+    },
+    Figures {
         name: "server",
         about: "what a call through the server costs, beside other gateways",
         run: &["--package", "impasto", "--example", "server_against_peers"],

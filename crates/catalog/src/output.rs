@@ -42,6 +42,10 @@ pub struct OutputRule {
     pub at: Vec<Pointer>,
     /// How a file is carried.
     pub file: FileIn,
+    /// How the name of a file ends that is wanted, where an answer has several beside each other; case
+    /// does not matter. If none ends so, any will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending: Option<String>,
     /// Whether all places count, and not only the first that has something.
     pub all: bool,
     /// What a file is, where nobody says.
@@ -145,6 +149,7 @@ impl OutputRule {
             found.find(|found| has_something(found)).unwrap_or_default()
         };
         let found = found.into_iter().filter(|found| !found.is_null());
+        let found = self.of_that_ending(found.collect()).into_iter();
         let most = if matches!(self.ty, Type::List(_)) { usize::MAX } else { 1 };
         for (index, found) in found.take(most).enumerate() {
             let source = self.source(found).ok_or_else(|| {
@@ -156,13 +161,23 @@ impl OutputRule {
         Ok(())
     }
 
+    /// The files whose name ends as it should, or all if none does.
+    fn of_that_ending<'j>(&self, found: Vec<&'j Json>) -> Vec<&'j Json> {
+        let Some(ending) = &self.ending else { return found };
+        let ending = ending.to_ascii_lowercase();
+        let is_one = |found: &&Json| {
+            let name = text_of(found).and_then(|text| text.split(['?', '#']).next());
+            name.is_some_and(|name| name.to_ascii_lowercase().ends_with(&ending))
+        };
+        let wanted: Vec<&Json> = found.iter().copied().filter(is_one).collect();
+        if wanted.is_empty() { found } else { wanted }
+    }
+
     fn source(&self, found: &Json) -> Option<FileSource> {
         if self.file == FileIn::Item {
             return Some(FileSource::Item(found.clone()));
         }
-        // Some answers have a URL, others an object around it.
-        let text = found.as_str().or_else(|| found.get("url")?.as_str());
-        let text = text.filter(|text| !text.is_empty())?.to_owned();
+        let text = text_of(found).filter(|text| !text.is_empty())?.to_owned();
         Some(match self.file {
             FileIn::Base64 => FileSource::Base64(text),
             FileIn::Hex => FileSource::Hex(text),
@@ -198,6 +213,11 @@ impl OutputRule {
             read.values.insert(self.name.clone(), value);
         }
     }
+}
+
+/// The text that stands for a file: some answers have a URL, others an object around it.
+fn text_of(found: &Json) -> Option<&str> {
+    found.as_str().or_else(|| found.get("url")?.as_str())
 }
 
 fn has_something(found: &[&Json]) -> bool {

@@ -252,6 +252,7 @@ fn output() -> Json {
         json!({
             "at": place, "file": { "enum": ["url", "base64", "hex", "body", "item"] },
             "all": { "type": "boolean" }, "media_type": text(), "times": { "type": "number" },
+            "ending": text(),
         }),
         &[],
     );

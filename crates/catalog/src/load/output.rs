@@ -32,6 +32,7 @@ fn read_output(task: &Task, key: Key<'_>, node: Node<'_>) -> Option<OutputRule> 
         ty: field.ty.clone(),
         at: Vec::new(),
         file: FileIn::Url,
+        ending: None,
         all: false,
         media_type: None,
         times: None,
@@ -51,6 +52,7 @@ fn read_output(task: &Task, key: Key<'_>, node: Node<'_>) -> Option<OutputRule> 
         node.problem(format!("`{}` is of type {}, not a file", field.name, field.ty), None);
     }
     rule.file = file.and_then(|node| node.one_of("way for a file", &FILES)).unwrap_or_default();
+    rule.ending = table.get("ending").and_then(|node| node.words());
     rule.all = table.get("all").and_then(|node| node.boolean()).unwrap_or_default();
     rule.media_type = table.get("media_type").and_then(|node| node.words());
     rule.times = table.get("times").and_then(|node| node.number());

@@ -1,6 +1,7 @@
 //! What is found in answers.
 
 use impasto_domain::{AssetRef, Digest, MediaFacts, Value};
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::{HEAD, PROVIDER, layer, shown};
@@ -104,4 +105,18 @@ fn fetched_files_become_the_output() {
     let values = read.into_values(vec![asset("a"), asset("b")]);
     assert_eq!(values["seed"], Value::from(7));
     assert_eq!(values["images"].as_list().map(<[Value]>::len), Some(2));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn an_ending_chooses_and_never_loses_all(names in prop::collection::vec("[a-z]{1,4}\\.(GLB|glb|png|zip)(\\?[a-z.]{0,5})?", 1..6)) {
+        let urls: Vec<Json> = names.iter().map(|name| json!({"url": format!("https://x/{name}")})).collect();
+        let answer = json!({ "list": urls });
+        let read = read("images = { at = \"/list/*\", ending = \".glb\" }", &answer);
+        let wanted = |name: &&String| name.split('?').next().unwrap().to_lowercase().ends_with(".glb");
+        let ending = names.iter().filter(wanted).count();
+        prop_assert_eq!(read.files.len(), if ending == 0 { names.len() } else { ending });
+    }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use impasto_catalog::{AuthScheme, Provider};
 use impasto_domain::{Error, ErrorKind, Result, Workbench};
 use impasto_net::{Cause, Grade, Limits, Multipart, NetError, Request, Response, Secret, Stage};
+use serde_json::Value as Json;
 use url::Url;
 
 use super::{Answer, Ask, Hosted, Part, PartContent, Payload};
@@ -325,10 +326,32 @@ fn in_doubt(message: &str) -> Error {
         .hint("look at the account of the provider before trying again")
 }
 
+/// JSON as it is sent. A file may be in it, so room is made for all of it at once.
+fn written(json: &Json) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(room_for(json));
+    // Nothing that is JSON already cannot be written to memory.
+    let _infallible = serde_json::to_writer(&mut bytes, json);
+    bytes
+}
+
+/// About how many bytes JSON has when it is written.
+fn room_for(json: &Json) -> usize {
+    const SMALL: usize = 8;
+    match json {
+        Json::String(text) => text.len() + SMALL,
+        Json::Array(items) => items.iter().map(room_for).sum::<usize>() + SMALL,
+        Json::Object(entries) => {
+            let entry = |(name, value): (&String, &Json)| name.len() + SMALL + room_for(value);
+            entries.iter().map(entry).sum::<usize>() + SMALL
+        }
+        _ => SMALL,
+    }
+}
+
 fn with_payload(request: Request, payload: &Payload) -> Result<Request> {
     Ok(match payload {
         Payload::None => request,
-        Payload::Json(json) => request.body("application/json", json.to_string()),
+        Payload::Json(json) => request.body("application/json", written(json)),
         Payload::Form(fields) => {
             let text =
                 url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();

@@ -25,12 +25,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(
-        status: u16,
-        headers: Vec<(String, String)>,
-        bytes: Bytes,
-        place: String,
-    ) -> Self {
+    /// An answer with this body; it is read as JSON unless it says that it is a file.
+    pub fn new(status: u16, headers: Vec<(String, String)>, bytes: Bytes, place: String) -> Self {
         let told = headers.iter().find(|(name, _)| name == "content-type");
         let is_media = told.is_some_and(|(_, value)| {
             ["image/", "video/", "audio/", "model/"].iter().any(|kind| value.starts_with(kind))

@@ -171,11 +171,15 @@ impl Account<'_> {
             );
             return Err(Error::invalid(message).hint("make it smaller, or use another provider"));
         }
-        let inline = STANDARD.encode(&bytes);
-        Ok(match part.form {
-            FileForm::Base64 => inline,
-            _ => format!("data:{};base64,{inline}", asset.media_type),
-        })
+        let before = match part.form {
+            FileForm::Base64 => String::new(),
+            _ => format!("data:{};base64,", asset.media_type),
+        };
+        // Written once, into a text that has room for it: files are large.
+        let mut inline = String::with_capacity(before.len() + bytes.len().div_ceil(3) * 4);
+        inline.push_str(&before);
+        STANDARD.encode_string(&bytes, &mut inline);
+        Ok(inline)
     }
 
     /// The bytes of an asset, ready to go.

@@ -6,6 +6,7 @@
 mod conformance;
 mod own;
 mod protocols;
+mod restart;
 mod shared;
 mod walk;
 
