@@ -3,7 +3,7 @@
 //! An offer of speech has the name of a model as its endpoint and a voice in its path; any other has
 //! the path of its call as its endpoint.
 
-use impasto_catalog::{Body, Provider};
+use impasto_catalog::{Body, Outputs, Provider};
 use impasto_domain::{Error, MediaKind, Result};
 use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::BoxFuture;
@@ -53,7 +53,7 @@ impl ElevenLabs {
             return design(&begun, &path).await;
         }
         let name = output_of_kind(begun.offer, MediaKind::Audio);
-        match name.filter(|_| begun.offer.outputs.as_ref().is_some_and(|it| it.is_whole_body())) {
+        match name.filter(|_| begun.offer.outputs.as_ref().is_some_and(Outputs::is_whole_body)) {
             Some(name) => {
                 let streams = begun.is_heard() && STREAMED.contains(&call.endpoint.as_str());
                 let path = if streams { format!("{path}/stream") } else { path };

@@ -57,7 +57,7 @@ impl Fal {
             true => true,
             false => match running.look(&status_ask(&place)).await? {
                 Ok(answer) => {
-                    let status = read(&running, answer)?;
+                    let status = read(&running, &answer)?;
                     Watch::new(&running, &place).tell(&status);
                     matches!(status, Status::Completed { .. })
                 }
@@ -120,9 +120,9 @@ fn status_ask(place: &str) -> Ask {
     Ask::get(format!("{place}/status")).query("logs", "1")
 }
 
-fn read(running: &Running<'_>, answer: Answer) -> Result<Status> {
+fn read(running: &Running<'_>, answer: &Answer) -> Result<Status> {
     Status::deserialize(&answer.json).map_err(|error| {
-        running.account.garbled(&answer, Purpose::Ask, &format!("that is no status: {error}"))
+        running.account.garbled(answer, Purpose::Ask, &format!("that is no status: {error}"))
     })
 }
 

@@ -65,11 +65,11 @@ fn meant(code: u64) -> (ErrorKind, bool) {
 
 /// That everything which was made was held back for what it shows.
 fn held_back(answer: &Json) -> Option<Error> {
-    let about = HELD_BACK.iter().filter_map(|place| answer.pointer(place));
+    let mut about = HELD_BACK.iter().filter_map(|place| answer.pointer(place));
     let is_filtered = |about: &&Json| {
         about.get("raiMediaFilteredCount").and_then(Json::as_u64).unwrap_or_default() > 0
     };
-    let about = about.filter(is_filtered).last()?;
+    let about = about.rfind(is_filtered)?;
     let has_some = ["generatedSamples", "videos"]
         .iter()
         .any(|name| about.get(name).and_then(Json::as_array).is_some_and(|made| !made.is_empty()));

@@ -20,8 +20,10 @@ tier = "hero"
 [[offers]]
 "#;
 
-/// What each passes for: the provider, the variables that say where it is, its key, an offer.
-const PLACES: [(&str, &[(&str, &str)], &str, &str); 5] = [
+/// What one passes for: the provider, the variables that say where it is, its key, an offer.
+type Passing = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
+const PLACES: [Passing; 5] = [
     (
         "fal",
         &[
