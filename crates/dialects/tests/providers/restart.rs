@@ -6,10 +6,10 @@ use std::time::Duration;
 use impasto_dialects::drivers;
 use impasto_domain::{Bench, InstanceKey, Money, RunId, Workbench};
 use impasto_engine::{Driver, Job, Polled, Slot, StartCall, Started};
-use impasto_store::{BlobStore, MemoryBlobs};
+
 use impasto_testkit::wire::{
     FileWire, Files, Honest, Mischief, Narrowed, Naughty, PlainDoor, Role, Server, SettingFn,
-    sample_bytes, sample_of,
+    example_of, sample_bytes, sample_of,
 };
 
 use crate::{hosted, one_for_each_wire, own};
@@ -27,11 +27,9 @@ fn fresh(narrowed: &Narrowed, url: &str) -> Arc<dyn Driver> {
 
 fn call(narrowed: &Narrowed, bench: &Arc<dyn Workbench>) -> StartCall {
     let offer = narrowed.offer().unwrap();
-    let blobs = MemoryBlobs::default();
-    let input = narrowed.input(&blobs).unwrap();
+    let input = example_of(&narrowed.catalog, offer).unwrap();
     let assets = input.values().flat_map(impasto_domain::Value::assets);
     for asset in assets {
-        assert!(blobs.contains(&asset.digest));
         let kind = asset.kind();
         bench.write(sample_bytes(kind, 0), &asset.media_type, sample_of(kind, 0).facts).unwrap();
     }
