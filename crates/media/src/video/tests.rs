@@ -439,6 +439,6 @@ fn bad_input_is_an_error_that_says_what_to_do() {
     );
     check("render-video", &[("video", broken.unwrap().into())], "cannot be read");
     let mp4 = bench.write(vec![0; 64], "video/mp4", MediaFacts::default()).unwrap();
-    check("render-video", &[("video", mp4.into())], "cannot be read");
+    check("trim-video", &[("video", mp4.into())], "cannot be read");
     assert_eq!(Quality::default(), Quality::Good);
 }
