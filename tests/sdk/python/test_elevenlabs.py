@@ -173,7 +173,7 @@ def test_voices_and_models_are_listed(ours):
     ("nobody", {}, 404, "voice_not_found"),
     ("female", {"model_id": "no-such-model"}, 404, "model_not_found"),
     ("female", {"output_format": "opus_48000_32"}, 400, "invalid_parameters"),
-    ("female", {"language_code": "tlh"}, 424, "unavailable"),
+    ("female", {"language_code": "tlh"}, 400, "invalid_parameters"),
 ])
 def test_what_cannot_be_done_is_said(ours, voice, options, status, word):
     with pytest.raises(ApiError) as refused:

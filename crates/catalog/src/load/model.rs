@@ -71,7 +71,7 @@ pub(super) fn read_model(mut table: Table<'_>, id: &str, catalog: &Catalog) -> (
             .unwrap_or_default(),
         terms: table.get("terms").and_then(|node| node.text()).unwrap_or_default(),
         training_data: words(table.need("training_data")),
-        aliases: table.get("aliases").map(|node| node.texts()).unwrap_or_default(),
+        aliases: table.get("aliases").map(|node| read_aliases(node, catalog)).unwrap_or_default(),
         description: words(table.need("description")),
         note: table.get("note").and_then(|node| node.text()).unwrap_or_default(),
         tier: table.need("tier").and_then(|node| node.one_of("tier", &TIERS)).unwrap_or_default(),
@@ -101,6 +101,20 @@ pub(super) fn read_model(mut table: Table<'_>, id: &str, catalog: &Catalog) -> (
     model.capabilities.sort();
     model.capabilities.dedup();
     (model, offers)
+}
+
+/// Other names of a model. The name of a task leaves the choice of the model open, so it is none.
+fn read_aliases(node: Node<'_>, catalog: &Catalog) -> Vec<String> {
+    let alias = |item: &Node<'_>| {
+        let alias = item.text()?;
+        if catalog.tasks.contains_key(&TaskId::new(&alias)) {
+            let hint = "it means any model that performs it; take the alias out";
+            item.problem(format!("`{alias}` is the name of a task"), Some(hint.to_owned()));
+            return None;
+        }
+        Some(alias)
+    };
+    node.items().iter().filter_map(alias).collect()
 }
 
 fn read_offers(model: &Model, items: &[Node<'_>], catalog: &Catalog) -> Vec<Offer> {

@@ -278,6 +278,23 @@ fn a_model_without_offers_and_a_broken_file_are_told() {
 }
 
 #[test]
+fn the_name_of_a_task_is_no_name_of_a_model() {
+    let text = pencil("price = \"free\"").replacen(
+        "\n[[offers]]",
+        "\naliases = [\"draw\"]\n[[offers]]",
+        1,
+    );
+    assert_snapshot!(said(&[("models/acme/pencil.toml", &text)]), @r#"
+    error: `draw` is the name of a task
+      --> models/acme/pencil.toml:10:12
+       |
+    10 | aliases = ["draw"]
+       |            ^^^^^^
+       = help: it means any model that performs it; take the alias out
+    "#);
+}
+
+#[test]
 fn a_default_must_be_of_its_type_and_within_its_limits() {
     let task = TASK
         .replace("default = 1\n", "default = 9\n")
