@@ -252,9 +252,9 @@ impl Runner {
             .map_err(|error| Error::internal(format!("an event cannot be written: {error}")))?;
         let at_ms = turn.batch.at_ms;
         turn.batch.events.push(StoredEvent { seq: self.seq, at_ms, body });
-        if self.hub.has_listeners() {
-            turn.told.push(Update { seq: self.seq, at_ms, kind: UpdateKind::Event(event) });
-        }
+        // Whether somebody listens is known when it is told: one who comes before the commit finds
+        // nothing of it in the store.
+        turn.told.push(Update { seq: self.seq, at_ms, kind: UpdateKind::Event(event) });
         Ok(())
     }
 

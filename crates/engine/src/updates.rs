@@ -183,6 +183,9 @@ impl Hub {
 
     /// Tells everyone; one whose backlog is full will find the event in the store.
     pub(crate) fn tell(&self, update: Update) {
+        if !self.has_listeners() {
+            return;
+        }
         let update = Arc::new(update);
         let gone = |answer| matches!(answer, Err(mpsc::error::TrySendError::Closed(_)));
         if let Some(listeners) = self.listeners().as_mut() {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use impasto_domain::{ErrorKind, InstanceKey};
 use impasto_store::MemoryBlobs;
@@ -45,6 +46,23 @@ async fn two_processes_do_not_work_on_the_same_run() {
     assert_eq!(handle.wait().await.unwrap(), Outcome::Interrupted);
     let outcome = second.resume(local(), id).await.unwrap().wait().await.unwrap();
     assert_eq!(output(&outcome, "total"), 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_begins_to_listen_while_an_event_is_being_written_hears_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = stage_in(folder.path(), &SqliteOptions::default()).faults(faults(|_, _, _| hang()));
+    let (engine, plan) = (stage.engine(), stage.plan(&single("")).unwrap());
+    for _ in 0..200 {
+        let handle = submit(&engine, &plan, &[]).await;
+        let mut updates = engine.updates(local(), handle.id.clone());
+        // It does not end, so what is not heard now is never heard.
+        for seq in 1..=3 {
+            let heard = tokio::time::timeout(Duration::from_secs(20), updates.next()).await;
+            assert_eq!(heard.unwrap().unwrap().unwrap().seq, seq);
+        }
+        engine.interrupt(&handle.id);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
