@@ -53,6 +53,9 @@ pub enum UpdateKind {
 /// A line of the log of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogLine {
+    /// The number of the last event before it: with it, lines and events have one order, which what
+    /// comes later only adds to.
+    pub seq: u64,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
     /// `debug`, `info`, `warn` or `error`.
@@ -135,16 +138,21 @@ impl Hub {
 
     /// Keeps a line of the log; the oldest goes where there are too many.
     pub(crate) fn log(&self, at_ms: u64, level: &str, message: &str) {
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (level, message) = (level.to_owned(), message.to_owned());
+        let mut logs = self.lock_logs();
         if logs.len() >= self.log_lines.max(1) {
             logs.remove(0);
         }
-        logs.push(LogLine { at_ms, level: level.to_owned(), message: message.to_owned() });
+        logs.push(LogLine { seq: self.last_seq(), at_ms, level, message });
     }
 
     /// The log as it is now.
     pub(crate) fn logs(&self) -> Vec<LogLine> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock_logs().clone()
+    }
+
+    fn lock_logs(&self) -> MutexGuard<'_, Vec<LogLine>> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of the last event that was committed.
@@ -152,7 +160,9 @@ impl Hub {
         self.last_seq.load(Ordering::Relaxed)
     }
 
+    /// Events up to this one are committed, and every line that came before them is in the log.
     pub(crate) fn committed(&self, seq: u64) {
+        let _no_line_meanwhile = self.lock_logs();
         self.last_seq.store(seq, Ordering::Relaxed);
     }
 
