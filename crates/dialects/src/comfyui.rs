@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use impasto_catalog::Provider;
-use impasto_domain::{Error, News, Result, Workbench};
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
-use impasto_net::{BoxFuture, Message, WebSocket};
+use impasto_domain::{News, Result, Workbench};
+use impasto_engine::{Failure, Found, Job, Polled, StartCall, Started};
+use impasto_net::{Message, WebSocket};
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
 use crate::hosted::{Ask, Handle, Hosted};
+use crate::remote::Dialect;
 use crate::submit_poll::{SubmitPoll, attempt_name};
 
 /// The path of the socket.
@@ -28,37 +28,24 @@ const ENDS: [&str; 3] = ["execution_success", "execution_error", "execution_inte
 /// The driver.
 #[derive(Clone)]
 pub struct ComfyUi {
-    hosted: Hosted,
     jobs: SubmitPoll,
 }
 
 impl ComfyUi {
     /// A driver that goes out by `hosted`.
     pub fn new(hosted: Hosted) -> Self {
-        Self { jobs: SubmitPoll::new(hosted.clone()), hosted }
-    }
-
-    async fn start_job(&self, call: StartCall) -> Result<Started, Failure> {
-        let told = self.listen(&call).await;
-        let started = self.jobs.start(call).await?;
-        if let (Started::Running(handle), Some(told)) = (&started, told)
-            && let Ok(id) = Handle::read(handle).and_then(|read| read.fact("id").map(str::to_owned))
-        {
-            // Who listened may be gone by now.
-            let _nobody = told.send(id);
-        }
-        Ok(started)
+        Self { jobs: SubmitPoll::new(hosted) }
     }
 
     /// Begins to listen before there is anything to hear, so that nothing is missed. What is heard is
     /// about a job only once it is told which.
     async fn listen(&self, call: &StartCall) -> Option<oneshot::Sender<String>> {
         let (offer, provider) = call.offered().ok()?;
-        let account = self.hosted.account(provider).ok()?;
+        let account = self.hosted().account(provider).ok()?;
         let ask =
             Ask::get(SOCKET).query("clientId", attempt_name(call)).timeout_ms(call.timeout_ms);
         let request = account.request(&ask).ok()?;
-        let socket = self.hosted.client().websocket(request).await.ok()?;
+        let socket = self.hosted().client().websocket(request).await.ok()?;
         let rules = offer.outputs.iter().flat_map(|outputs| &outputs.rules);
         let output = rules.map(|rule| rule.name.clone()).next()?;
         let (tell, told) = oneshot::channel();
@@ -68,25 +55,33 @@ impl ComfyUi {
     }
 }
 
-impl Driver for ComfyUi {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(self.start_job(call))
+impl Dialect for ComfyUi {
+    fn hosted(&self) -> &Hosted {
+        self.jobs.hosted()
     }
 
-    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        self.jobs.poll(job)
+    async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
+        let told = self.listen(call).await;
+        let started = self.jobs.begin(call).await?;
+        if let (Started::Running(handle), Some(told)) = (&started, told)
+            && let Ok(id) = Handle::read(handle).and_then(|read| read.fact("id").map(str::to_owned))
+        {
+            // Who listened may be gone by now.
+            let _nobody = told.send(id);
+        }
+        Ok(started)
     }
 
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        self.jobs.cancel(job)
+    async fn look(&self, job: &Job) -> Result<Polled> {
+        self.jobs.look(job).await
     }
 
-    fn unusable(&self, provider: &Provider) -> Option<String> {
-        self.hosted.unusable(provider)
+    async fn give_up(&self, job: &Job) -> Result<()> {
+        self.jobs.give_up(job).await
     }
 
-    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
-        self.jobs.find(call)
+    async fn find(&self, call: &StartCall) -> Result<Found> {
+        self.jobs.find(call).await
     }
 }
 
@@ -157,7 +152,7 @@ impl Listener {
 mod tests {
     use std::sync::Mutex;
 
-    use impasto_domain::{AssetRef, MediaFacts};
+    use impasto_domain::{AssetRef, Error, MediaFacts};
 
     use super::*;
 

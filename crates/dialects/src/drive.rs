@@ -296,7 +296,7 @@ impl<'j> Running<'j> {
 }
 
 /// Looks for a start by sending it again, to a provider that does nothing twice under one name.
-pub(crate) async fn find(
+pub(crate) async fn find_by_starting(
     call: &StartCall,
     again: BoxFuture<'_, Result<Started, Failure>>,
 ) -> Result<Found> {

@@ -10,23 +10,23 @@ use crate::fal::Fal;
 use crate::gemini::Gemini;
 use crate::hosted::Hosted;
 use crate::openai::OpenAi;
+use crate::remote::Remote;
 use crate::replicate::Replicate;
 use crate::submit_poll::SubmitPoll;
-use crate::vertex;
 
 /// Makes a driver that goes out by what all share.
 type Make = fn(Hosted) -> Arc<dyn Driver>;
 
 /// Every dialect, and who speaks it.
 const DRIVERS: &[(&str, Make)] = &[
-    ("comfyui", |hosted| Arc::new(ComfyUi::new(hosted))),
-    ("elevenlabs", |hosted| Arc::new(ElevenLabs::new(hosted))),
-    ("fal", |hosted| Arc::new(Fal::new(hosted))),
-    ("gemini", |hosted| Arc::new(Gemini::new(hosted))),
-    ("openai", |hosted| Arc::new(OpenAi::new(hosted))),
-    ("replicate", |hosted| Arc::new(Replicate::new(hosted))),
-    ("submit-poll", |hosted| Arc::new(SubmitPoll::new(hosted))),
-    ("vertex", |hosted| Arc::new(vertex::driver(hosted))),
+    ("comfyui", |hosted| Arc::new(Remote(ComfyUi::new(hosted)))),
+    ("elevenlabs", |hosted| Arc::new(Remote(ElevenLabs::new(hosted)))),
+    ("fal", |hosted| Arc::new(Remote(Fal::new(hosted)))),
+    ("gemini", |hosted| Arc::new(Remote(Gemini::new(hosted)))),
+    ("openai", |hosted| Arc::new(Remote(OpenAi::new(hosted)))),
+    ("replicate", |hosted| Arc::new(Remote(Replicate::new(hosted)))),
+    ("submit-poll", |hosted| Arc::new(Remote(SubmitPoll::new(hosted)))),
+    ("vertex", |hosted| Arc::new(Remote(Gemini::cloud(hosted)))),
 ];
 
 /// The dialects that are spoken here.

@@ -12,7 +12,7 @@ pub mod gemini;
 pub mod hosted;
 pub mod inline;
 pub mod openai;
+mod remote;
 pub mod replicate;
 pub mod sound;
 pub mod submit_poll;
-pub mod vertex;

@@ -16,10 +16,10 @@ pub(crate) use start::attempt_name;
 
 use impasto_catalog::{Offer, Outputs, Provider, Wire};
 use impasto_domain::{Error, ErrorKind, Result};
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
-use impasto_net::BoxFuture;
+use impasto_engine::{Failure, Found, Job, Polled, StartCall, Started};
 
 use crate::hosted::Hosted;
+use crate::remote::Dialect;
 
 /// The driver.
 #[derive(Clone)]
@@ -34,25 +34,25 @@ impl SubmitPoll {
     }
 }
 
-impl Driver for SubmitPoll {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(self.start_job(call))
+impl Dialect for SubmitPoll {
+    fn hosted(&self) -> &Hosted {
+        &self.hosted
     }
 
-    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        Box::pin(self.poll_job(job))
+    async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
+        self.submission(call).await?.send(call).await
     }
 
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.cancel_job(job))
+    async fn look(&self, job: &Job) -> Result<Polled> {
+        self.running(job)?.poll().await
     }
 
-    fn unusable(&self, provider: &Provider) -> Option<String> {
-        self.hosted.unusable(provider)
+    async fn give_up(&self, job: &Job) -> Result<()> {
+        self.running(job)?.cancel().await
     }
 
-    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
-        Box::pin(self.find_job(call))
+    async fn find(&self, call: &StartCall) -> Result<Found> {
+        self.find_job(call).await
     }
 }
 

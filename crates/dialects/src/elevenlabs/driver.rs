@@ -3,15 +3,15 @@
 //! An offer of speech has the name of a model as its endpoint and a voice in its path; any other has
 //! the path of its call as its endpoint.
 
-use impasto_catalog::{Body, Outputs, Provider};
+use impasto_catalog::{Body, Outputs};
 use impasto_domain::{Error, MediaKind, Result};
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
-use impasto_net::BoxFuture;
+use impasto_engine::{Failure, Job, Polled, StartCall, Started};
 use serde_json::json;
 
 use super::{dubbing, speech};
-use crate::drive::{Begun, Running, find, output_of_kind, text_at};
+use crate::drive::{Begun, Running, output_of_kind, text_at};
 use crate::hosted::{Ask, ByFile, Hosted, Part, Payload};
+use crate::remote::Dialect;
 use crate::sound::Samples;
 
 /// What the place of a voice in a path is called.
@@ -33,6 +33,12 @@ impl ElevenLabs {
     /// A driver that goes out by `hosted`.
     pub fn new(hosted: Hosted) -> Self {
         Self { hosted }
+    }
+}
+
+impl Dialect for ElevenLabs {
+    fn hosted(&self) -> &Hosted {
+        &self.hosted
     }
 
     async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
@@ -79,28 +85,6 @@ impl ElevenLabs {
     async fn give_up(&self, job: &Job) -> Result<()> {
         let running = Running::new(&self.hosted, job)?;
         if running.is_kept() { Ok(()) } else { dubbing::give_up(&running).await }
-    }
-}
-
-impl Driver for ElevenLabs {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(async move { self.begin(&call).await })
-    }
-
-    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        Box::pin(async move { self.look(&job).await })
-    }
-
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.give_up(&job).await })
-    }
-
-    fn unusable(&self, provider: &Provider) -> Option<String> {
-        self.hosted.unusable(provider)
-    }
-
-    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
-        Box::pin(async move { find(&call, Box::pin(self.begin(&call))).await })
     }
 }
 

@@ -4,15 +4,14 @@
 //! - Where a request is found is made of the endpoint and the request's id, never read from an answer.
 //! - `COMPLETED` says that it is over; whether it went well is said by the result.
 
-use impasto_catalog::Provider;
 use impasto_domain::{Error, Result};
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
-use impasto_net::BoxFuture;
+use impasto_engine::{Failure, Job, Polled, StartCall, Started};
 use serde::Deserialize;
 
 use super::wire::{ERROR_TYPE, LogLine, Status, Submitted};
-use crate::drive::{Begun, Running, find, text_at};
+use crate::drive::{Begun, Running, text_at};
 use crate::hosted::{Answer, Ask, Hosted, Purpose};
+use crate::remote::Dialect;
 
 /// What may stand before the owner in the name of an endpoint.
 const NAMESPACES: [&str; 2] = ["workflows", "comfy"];
@@ -31,6 +30,12 @@ impl Fal {
     /// A driver that goes out by `hosted`.
     pub fn new(hosted: Hosted) -> Self {
         Self { hosted }
+    }
+}
+
+impl Dialect for Fal {
+    fn hosted(&self) -> &Hosted {
+        &self.hosted
     }
 
     async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
@@ -83,28 +88,6 @@ impl Fal {
             404 => Ok(()),
             _ => running.account.judge(&answer, Purpose::Ask).map_or(Ok(()), Err),
         }
-    }
-}
-
-impl Driver for Fal {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(async move { self.begin(&call).await })
-    }
-
-    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        Box::pin(async move { self.look(&job).await })
-    }
-
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.give_up(&job).await })
-    }
-
-    fn unusable(&self, provider: &Provider) -> Option<String> {
-        self.hosted.unusable(provider)
-    }
-
-    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
-        Box::pin(async move { find(&call, Box::pin(self.begin(&call))).await })
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! Invariant: what an offer means is told by the shape of its body and by what it gives.
 
-use impasto_catalog::{Body, Provider};
-use impasto_domain::{Error, MediaKind, Result};
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
-use impasto_net::BoxFuture;
+use impasto_catalog::Body;
+use impasto_domain::{MediaKind, Result};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started};
 
 use super::{content, operations};
-use crate::drive::{Begun, Running, find, output_of_kind};
+use crate::drive::{Begun, Running, output_of_kind};
 use crate::hosted::{Ask, Hosted};
+use crate::remote::Dialect;
 
 /// Where the models are that are named without their publisher.
 const USUAL_PUBLISHER: &str = "publishers/google";
@@ -40,24 +40,10 @@ impl Gemini {
         Self { hosted, side: Side::Developer }
     }
 
-    /// A driver for projects of a cloud account, which goes out by `hosted`.
+    /// A driver for projects of a cloud account, which goes out by `hosted`. `GOOGLE_CLOUD_PROJECT` and
+    /// `GOOGLE_CLOUD_LOCATION` say which project; without them the key says it.
     pub fn cloud(hosted: Hosted) -> Self {
         Self { hosted, side: Side::Cloud }
-    }
-
-    async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
-        let begun = Begun::new(&self.hosted, call)?;
-        let model = self.model(&call.endpoint);
-        if has(&begun.request.body, "contents") {
-            return content::generate(&begun, self.side, &model).await;
-        }
-        if output_of_kind(begun.offer, MediaKind::Video).is_some() {
-            return operations::begin(&begun, &model).await;
-        }
-        let body = begun.json().await?;
-        let answer =
-            begun.call(begun.with_query(Ask::post(format!("{model}:predict"), body))).await?;
-        begun.done(answer, None).await
     }
 
     /// The path of a model.
@@ -78,6 +64,27 @@ impl Gemini {
                 format!("{}{within}/{publisher}/models/{name}", root(self.side))
             }
         }
+    }
+}
+
+impl Dialect for Gemini {
+    fn hosted(&self) -> &Hosted {
+        &self.hosted
+    }
+
+    async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
+        let begun = Begun::new(&self.hosted, call)?;
+        let model = self.model(&call.endpoint);
+        if has(&begun.request.body, "contents") {
+            return content::generate(&begun, self.side, &model).await;
+        }
+        if output_of_kind(begun.offer, MediaKind::Video).is_some() {
+            return operations::begin(&begun, &model).await;
+        }
+        let body = begun.json().await?;
+        let answer =
+            begun.call(begun.with_query(Ask::post(format!("{model}:predict"), body))).await?;
+        begun.done(answer, None).await
     }
 
     async fn look(&self, job: &Job) -> Result<Polled> {
@@ -108,26 +115,4 @@ pub(super) fn root(side: Side) -> &'static str {
 
 fn has(body: &Body, name: &str) -> bool {
     matches!(body, Body::Map(entries) if entries.contains_key(name))
-}
-
-impl Driver for Gemini {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(async move { self.begin(&call).await })
-    }
-
-    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        Box::pin(async move { self.look(&job).await })
-    }
-
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.give_up(&job).await })
-    }
-
-    fn unusable(&self, provider: &Provider) -> Option<String> {
-        self.hosted.unusable(provider)
-    }
-
-    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
-        Box::pin(async move { find(&call, Box::pin(self.begin(&call))).await })
-    }
 }

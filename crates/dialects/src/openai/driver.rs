@@ -2,15 +2,15 @@
 //!
 //! Invariant: what an offer means is told by what it gives and what goes in, not by its name.
 
-use impasto_catalog::{Body, Provider};
-use impasto_domain::{Error, MediaKind, Result};
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
-use impasto_net::BoxFuture;
+use impasto_catalog::Body;
+use impasto_domain::{MediaKind, Result};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started};
 use serde_json::Value as Json;
 
 use super::{images, sounds, videos};
-use crate::drive::{Begun, Running, find, output_of_kind};
+use crate::drive::{Begun, Running, output_of_kind};
 use crate::hosted::{ByFile, Hosted, Part};
+use crate::remote::Dialect;
 
 /// What streams are.
 pub(super) const EVENTS: &str = "text/event-stream";
@@ -33,6 +33,12 @@ impl OpenAi {
     /// A driver that goes out by `hosted`.
     pub fn new(hosted: Hosted) -> Self {
         Self { hosted }
+    }
+}
+
+impl Dialect for OpenAi {
+    fn hosted(&self) -> &Hosted {
+        &self.hosted
     }
 
     async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
@@ -60,28 +66,6 @@ impl OpenAi {
     async fn give_up(&self, job: &Job) -> Result<()> {
         let running = Running::new(&self.hosted, job)?;
         if running.is_kept() { Ok(()) } else { videos::give_up(&running).await }
-    }
-}
-
-impl Driver for OpenAi {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(async move { self.begin(&call).await })
-    }
-
-    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        Box::pin(async move { self.look(&job).await })
-    }
-
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.give_up(&job).await })
-    }
-
-    fn unusable(&self, provider: &Provider) -> Option<String> {
-        self.hosted.unusable(provider)
-    }
-
-    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
-        Box::pin(async move { find(&call, Box::pin(self.begin(&call))).await })
     }
 }
 

@@ -8,18 +8,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use impasto_catalog::{Measured, Provider, Unit};
+use impasto_catalog::{Measured, Unit};
 use impasto_domain::{Error, ErrorKind, Money, Result};
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
-use impasto_net::BoxFuture;
+use impasto_engine::{Failure, Job, Polled, StartCall, Started};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
 use super::container;
 use super::wire::{Prediction, Status};
-use crate::drive::{Begun, Running, find};
+use crate::drive::{Begun, Running};
 use crate::hosted::{Answer, Ask, Hosted, Purpose};
+use crate::remote::Dialect;
 
 /// Where predictions are.
 const PREDICTIONS: &str = "/v1/predictions";
@@ -40,6 +40,12 @@ impl Replicate {
     /// A driver that goes out by `hosted`.
     pub fn new(hosted: Hosted) -> Self {
         Self { hosted }
+    }
+}
+
+impl Dialect for Replicate {
+    fn hosted(&self) -> &Hosted {
+        &self.hosted
     }
 
     async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
@@ -90,28 +96,6 @@ impl Replicate {
             return Ok(());
         }
         running.stop(&Ask::of("POST", format!("{PREDICTIONS}/{}/cancel", running.id()?))).await
-    }
-}
-
-impl Driver for Replicate {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(async move { self.begin(&call).await })
-    }
-
-    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        Box::pin(async move { self.look(&job).await })
-    }
-
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.give_up(&job).await })
-    }
-
-    fn unusable(&self, provider: &Provider) -> Option<String> {
-        self.hosted.unusable(provider)
-    }
-
-    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
-        Box::pin(async move { find(&call, Box::pin(self.begin(&call))).await })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::hosted::{Account, Answer, Handle, Purpose};
 const ABOUT_ASKING: [u16; 6] = [401, 402, 403, 408, 425, 429];
 
 /// A job and how it is spoken to.
-struct Running<'c> {
+pub(super) struct Running<'c> {
     account: Account<'c>,
     offer: &'c Offer,
     wire: &'c Wire,
@@ -26,15 +26,7 @@ struct Running<'c> {
 }
 
 impl SubmitPoll {
-    pub(super) async fn poll_job(&self, job: Job) -> Result<Polled> {
-        self.running(&job)?.poll().await
-    }
-
-    pub(super) async fn cancel_job(&self, job: Job) -> Result<()> {
-        self.running(&job)?.cancel().await
-    }
-
-    fn running<'c>(&'c self, job: &'c Job) -> Result<Running<'c>> {
+    pub(super) fn running<'c>(&'c self, job: &'c Job) -> Result<Running<'c>> {
         let (offer, provider) = job.offered()?;
         let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
         let account = self.hosted.account(provider).map_err(|error| {
@@ -48,7 +40,7 @@ impl SubmitPoll {
 }
 
 impl Running<'_> {
-    async fn poll(&self) -> Result<Polled> {
+    pub(super) async fn poll(&self) -> Result<Polled> {
         if let Some(json) = &self.handle.answer {
             let answer = of_json(json.clone());
             return self.end(&answer, &answer).await;
@@ -194,7 +186,7 @@ impl Running<'_> {
         }
     }
 
-    async fn cancel(&self) -> Result<()> {
+    pub(super) async fn cancel(&self) -> Result<()> {
         if self.handle.answer.is_some() {
             return Ok(());
         }

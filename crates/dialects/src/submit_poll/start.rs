@@ -13,7 +13,7 @@ use super::{SubmitPoll, outputs_of, wire_of};
 use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Purpose, ask_for, sent_by};
 
 /// What goes over the wire for one attempt, and how.
-struct Submission<'c> {
+pub(super) struct Submission<'c> {
     account: Account<'c>,
     offer: &'c Offer,
     wire: &'c Wire,
@@ -23,29 +23,24 @@ struct Submission<'c> {
 }
 
 impl SubmitPoll {
-    pub(super) async fn start_job(&self, call: StartCall) -> Result<Started, Failure> {
-        let submission = self.submission(&call).await?;
-        submission.send(&call).await
-    }
-
     /// Looks for a start that was not answered. Only who does nothing twice under one name can be
     /// asked, and is asked by sending it again.
-    pub(super) async fn find_job(&self, call: StartCall) -> Result<Found> {
+    pub(super) async fn find_job(&self, call: &StartCall) -> Result<Found> {
         let (_, provider) = call.offered()?;
         if provider.idempotency_header.is_none() || call.bench.cancelled() {
             return Ok(Found::Unknown);
         }
-        let submission = self.submission(&call).await?;
+        let submission = self.submission(call).await?;
         if submission.wire.poll.is_none() {
             return Ok(Found::Unknown);
         }
-        match submission.send(&call).await {
+        match submission.send(call).await {
             Ok(Started::Running(handle)) => Ok(Found::Running(handle)),
             Ok(Started::Done(_)) | Err(_) => Ok(Found::Unknown),
         }
     }
 
-    async fn submission<'c>(&'c self, call: &'c StartCall) -> Result<Submission<'c>> {
+    pub(super) async fn submission<'c>(&'c self, call: &'c StartCall) -> Result<Submission<'c>> {
         let (offer, provider) = call.offered()?;
         let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
         let account = self.hosted.account(provider)?;
@@ -88,7 +83,7 @@ pub(super) fn facts_of(
 }
 
 impl Submission<'_> {
-    async fn send(&self, call: &StartCall) -> Result<Started, Failure> {
+    pub(super) async fn send(&self, call: &StartCall) -> Result<Started, Failure> {
         let answer = self.account.start(&self.ask, &call.idempotency_key, call.timeout_ms).await?;
         if self.wire.submit.answer == Kind::Bytes {
             return self.done(call, &answer).await;
