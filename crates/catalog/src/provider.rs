@@ -212,4 +212,9 @@ impl Provider {
         let (name, base) = unplaced?;
         Some(base.env.first().cloned().unwrap_or_else(|| self.base_variable(name)))
     }
+
+    /// Why it cannot be used, and what to do about it; nothing if it can be used.
+    pub fn unusable(&self, setting: impl Fn(&str) -> Option<String>) -> Option<String> {
+        self.missing(setting).map(|set| format!("set {set} to use {}", self.title))
+    }
 }

@@ -152,8 +152,7 @@ impl Hosted {
 
     /// Why a provider cannot be used now, and what to do about it; nothing if it can.
     pub fn unusable(&self, provider: &Provider) -> Option<String> {
-        let missing = provider.missing(|name| self.setting(name))?;
-        Some(format!("set {missing} to use {}", provider.title))
+        provider.unusable(|name| self.setting(name))
     }
 
     /// Remembers what names a file at a provider that keeps it for `kept_s` seconds: it is not brought

@@ -167,8 +167,7 @@ pub trait Driver: Send + Sync {
     /// Why a provider cannot be used now, and what to do about it; nothing if it can. What must be
     /// set before it can be used is looked for in the environment.
     fn unusable(&self, provider: &Provider) -> Option<String> {
-        let variable = |name: &str| std::env::var(name).ok();
-        provider.missing(variable).map(|set| format!("set {set} to use {}", provider.title))
+        provider.unusable(|name| std::env::var(name).ok())
     }
 
     /// Looks for an attempt that may have been started, by its idempotency key. Nothing may be

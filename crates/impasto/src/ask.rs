@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use impasto_catalog::{Auth, AuthScheme, Call, Encoding, Provider, Seen};
+use impasto_dialects::hosted::Settings;
 use impasto_domain::{Error, Result};
 use impasto_net::{Client, Grade, Limits, NetOptions, Request};
 use serde_json::Value as Json;
-
-use crate::vault::Settings;
 
 /// The largest schema or list, in bytes.
 pub(crate) const ANSWER_BYTES_MAX: u64 = 16 << 20;

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use impasto_catalog::Catalog;
-use impasto_dialects::hosted::{Hosted, HostedOptions};
+use impasto_dialects::hosted::{Hosted, HostedOptions, Settings};
 use impasto_domain::Result;
 use impasto_engine::Importer;
 use impasto_net::{Client, NetOptions};
-
-use crate::vault::Settings;
 
 /// What drivers of hosted providers share in this process.
 pub(crate) fn hosted(

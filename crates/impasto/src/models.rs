@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use impasto_catalog::{CAPABILITIES, Catalog, LifecycleStatus, Model, Offer, similar};
+use impasto_dialects::hosted::Settings;
 use impasto_domain::{Error, Money, Result, TaskId, Values};
 use serde_json::json;
 
 use crate::args::{ModelFilter, ModelOrder};
 use crate::providers::unusable;
 use crate::screen::{Screen, Style};
-use crate::vault::Settings;
 
 /// A model with what is shown of it in a list.
 struct Listed<'c> {

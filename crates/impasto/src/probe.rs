@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use impasto_catalog::import::{Drift, describe, drift};
 use impasto_catalog::{Body, Catalog, FileForm, FilePart, Offer, Provider, dry_drift, retirement};
+use impasto_dialects::hosted;
 use impasto_domain::{AssetRef, Digest, Error, MediaFacts, MediaKind, Result, Values};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -106,7 +107,7 @@ fn wanted(command: &ProbeCommand, catalog: &Catalog) -> Result<BTreeMap<String, 
 }
 
 /// Why nothing can be learned of a provider, if nothing can.
-fn reason(provider: &Provider, settings: &vault::Settings) -> Option<String> {
+fn reason(provider: &Provider, settings: &hosted::Settings) -> Option<String> {
     if provider.probe.is_empty() {
         return Some(
             "it cannot be probed without paying: it publishes neither schemas nor a list of models"

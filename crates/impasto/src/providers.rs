@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use impasto_catalog::{Catalog, Provider};
+use impasto_dialects::hosted::Settings;
 use impasto_domain::{Error, Result};
 use impasto_net::Secret;
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::args::ProvidersCommand;
 use crate::compose;
 use crate::runs::{Exit, FINE};
 use crate::screen::{Screen, Style};
-use crate::vault::{self, Settings, Vault};
+use crate::vault::{self, Vault};
 
 /// The most bytes that are read where a key is expected.
 const TYPED_BYTES_MAX: u64 = 64 << 10;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use impasto_dialects::hosted::Settings;
 use impasto_domain::{Error, Result};
 use impasto_net::Secret;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -20,9 +21,6 @@ use ring::pbkdf2;
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::unreadable;
-
-/// What is set under a name, such as the key of a provider.
-pub(crate) type Settings = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The file of the data folder that holds the keys.
 pub(crate) const STORE_FILE: &str = "provider-keys.json";
