@@ -11,4 +11,4 @@ pub mod wire;
 
 pub use far::{FAR_PRICE, FarOptions, FarProvider, Oracle};
 pub use impasto_store_sql::{SqliteOptions, SqliteRuns};
-pub use stage::{Stage, catalog, compile, operations};
+pub use stage::{Stage, catalog, compile, model_file, operations};

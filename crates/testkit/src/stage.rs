@@ -73,6 +73,15 @@ dialect = "here"
 concurrency = 64
 "#;
 
+/// A model for a test: where its file is and what is in it, of which `offers` is all that matters.
+pub fn model_file(id: &str, offers: &str) -> (String, String) {
+    let head = format!(
+        "id = \"{id}\"\ntitle = \"Stand-in\"\ncompany = \"test\"\nversion = \"1\"\nlicence = \
+         \"MIT\"\ntraining_data = \"none\"\ndescription = \"Stands in.\"\ntier = \"hero\"\n"
+    );
+    (format!("models/test/{id}.toml"), head + offers)
+}
+
 const ADDER: &str = r#"id = "adder"
 title = "Adder"
 company = "test"

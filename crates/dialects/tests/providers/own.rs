@@ -1,18 +1,10 @@
 //! Models of one's own, at providers of which the built-in catalogue has no offer.
 
 use impasto_catalog::{Catalog, Finding, Layer};
+use impasto_testkit::model_file;
 
 /// A workflow of ComfyUI, pasted into a model's file as it is exported.
-const GRAPH: &str = r#"id = "own-graph"
-title = "A graph of one's own"
-company = "own"
-version = "1"
-licence = "proprietary"
-training_data = "unspecified"
-description = "Makes pictures."
-tier = "standard"
-
-[[offers]]
+const GRAPH: &str = r#"[[offers]]
 provider = "comfyui"
 task = "text-to-image"
 endpoint = "own-graph"
@@ -48,16 +40,7 @@ images = { at = "/*/outputs/*/images/*", file = "item" }
 "#;
 
 /// A checkpoint of the web UI.
-const CHECKPOINT: &str = r#"id = "own-checkpoint"
-title = "A checkpoint of one's own"
-company = "own"
-version = "1"
-licence = "proprietary"
-training_data = "unspecified"
-description = "Makes pictures."
-tier = "standard"
-
-[[offers]]
+const CHECKPOINT: &str = r#"[[offers]]
 provider = "automatic1111"
 task = "text-to-image"
 endpoint = "own"
@@ -89,16 +72,7 @@ images = { at = "/images/*", file = "base64" }
 "#;
 
 /// A model of a provider that the built-in catalogue only describes.
-const FILMS: &str = r#"id = "own-films"
-title = "Films"
-company = "own"
-version = "1"
-licence = "proprietary"
-training_data = "unspecified"
-description = "Makes films."
-tier = "standard"
-
-[[offers]]
+const FILMS: &str = r#"[[offers]]
 provider = "kling"
 task = "text-to-video"
 endpoint = "films-v1"
@@ -126,9 +100,8 @@ video = "/data/task_result/videos/0/url"
 
 /// The built-in catalogue with models of one's own.
 pub(crate) fn catalog() -> Catalog {
-    let files =
-        [("own/own-graph", GRAPH), ("own/own-checkpoint", CHECKPOINT), ("own/own-films", FILMS)];
-    let files = files.map(|(name, text)| (format!("models/{name}.toml"), text.to_owned()));
+    let models = [("own-graph", GRAPH), ("own-checkpoint", CHECKPOINT), ("own-films", FILMS)];
+    let files = models.map(|(name, offers)| model_file(name, offers));
     let own = Layer { name: "own".to_owned(), files: files.to_vec() };
     let shown = |findings: Vec<Finding>| findings.iter().map(Finding::render).collect::<String>();
     match Catalog::load(&[Layer::embedded(), own]) {

@@ -8,6 +8,7 @@ use impasto_catalog::{AuthScheme, Catalog, FileIn, Layer, Offer, Outputs, Provid
 use impasto_dialects::drivers;
 use impasto_domain::{ErrorKind, MediaKind, Type};
 use impasto_engine::Driver;
+use impasto_testkit::model_file;
 use impasto_testkit::wire::{
     Arrived, Honest, MakeDriver, MakeWire, Narrowed, Pace, Reply, Role, Setting, answer_of,
     sample_bytes,
@@ -30,17 +31,7 @@ const WAYS: [(&str, &[&str]); 5] = [
 ];
 
 /// A container that serves one model.
-const CONTAINER: (&str, &str) = (
-    "models/own/own-box.toml",
-    r#"id = "own-box"
-title = "A container of one's own"
-company = "own"
-version = "1"
-licence = "proprietary"
-training_data = "unspecified"
-description = "Makes pictures."
-tier = "standard"
-[[offers]]
+const CONTAINER: &str = r#"[[offers]]
 provider = "cog"
 task = "remove-background"
 endpoint = "predictions"
@@ -49,8 +40,7 @@ price = { as_of = "2026-11-01", source = "one's own machine", lines = [{ per = "
 image = "/input/image"
 [offers.output]
 image = ["/output/0", "/output"]
-"#,
-);
+"#;
 
 /// How often a job is asked for before it is done.
 const POLLS: u32 = 2;
@@ -427,7 +417,7 @@ fn first(catalog: &mut Catalog, dialect: &str, task: &str) -> Option<Offer> {
 }
 
 fn settings() -> Vec<Setting> {
-    let files = vec![(CONTAINER.0.to_owned(), CONTAINER.1.to_owned())];
+    let files = vec![model_file("own-box", CONTAINER)];
     let own = Layer { name: "own".to_owned(), files };
     let (mut catalog, _) = Catalog::load(&[Layer::embedded(), own]).unwrap();
     let wire: MakeWire = Arc::new(|narrowed, url, key| {

@@ -1,6 +1,7 @@
 //! Speech in five ways, music, sounds.
 
 use impasto_domain::{ErrorKind, Values};
+use impasto_testkit::model_file;
 use impasto_workflow::Outcome;
 
 use crate::here::{Here, input, until};
@@ -29,15 +30,7 @@ async fn there() -> There {
 fn timed() -> Vec<(String, String)> {
     let offer = |id: &str, able: &str| {
         let text = format!(
-            r#"id = "{id}"
-title = "Timed"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Speaks."
-tier = "hero"
-[[offers]]
+            r#"[[offers]]
 provider = "elevenlabs"
 task = "text-to-speech"
 endpoint = "{id}"
@@ -54,7 +47,7 @@ audio = {{ at = "/audio_base64", file = "base64" }}
 cues = "/cues"
 "#
         );
-        (format!("models/test/{id}.toml"), text)
+        model_file(id, &text)
     };
     vec![offer("timed", ""), offer("bits", "\"websocket\"")]
 }

@@ -1,9 +1,8 @@
 //! The queue with its logs, cancelling, uploads, streams and errors.
 
-use std::time::Duration;
-
 use impasto_domain::{ErrorKind, News, Value};
 use impasto_store::RunStatus;
+use impasto_testkit::model_file;
 use impasto_workflow::Outcome;
 
 use crate::here::{Here, input, until};
@@ -59,15 +58,7 @@ async fn pictures_come_home_by_the_queue() {
 async fn who_listens_hears_the_log_once_and_how_far_it_is() {
     let there = there().await;
     let here = Here::new(&there, "fal", PATHS);
-    let handle = here.begin(PICTURE, input([("prompt", "gate fal-log".into())]), true).await;
-    until(|| work::is_reached("fal-log")).await;
-    tokio::time::sleep(Duration::from_millis(150)).await;
-    work::open("fal-log");
-    let told = here.end(handle).await;
-    for line in ["mixing the colours", "painting"] {
-        let count = told.logs().iter().filter(|told| **told == line).count();
-        assert_eq!(count, 1, "{line}: {:?}", told.logs());
-    }
+    let told = here.check_log_is_heard_once(PICTURE, "fal-log").await;
     assert_eq!(told.assets().len(), 1);
 }
 
@@ -92,7 +83,7 @@ async fn a_picture_goes_there_before_it_is_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn speech_films_and_words_come_home() {
     let there = there().await;
-    let files = vec![("models/test/film.toml".to_owned(), FILM.to_owned())];
+    let files = vec![model_file("film", FILM)];
     let here = Here::with(&there, ("fal", PATHS), files);
     let told = here.run(
         ("elevenlabs-turbo-v2.5", "text-to-speech"),
@@ -150,15 +141,7 @@ async fn errors_are_told_as_they_were_meant() {
     }
 }
 
-const FILM: &str = r#"id = "film"
-title = "Film"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Films."
-tier = "hero"
-[[offers]]
+const FILM: &str = r#"[[offers]]
 provider = "fal"
 task = "text-to-video"
 endpoint = "test/film"
@@ -170,15 +153,7 @@ duration = {}
 video = "/video/url"
 "#;
 
-const STREAMED: &str = r#"id = "far-off"
-title = "Far off"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Streams."
-tier = "hero"
-[[offers]]
+const STREAMED: &str = r#"[[offers]]
 provider = "fal"
 task = "text-to-image"
 endpoint = "fal-ai/nano-banana-2"
@@ -201,7 +176,7 @@ audio = "/audio/url"
 "#;
 
 fn streaming(there: &There) -> Here {
-    let files = vec![("models/test/far-off.toml".to_owned(), STREAMED.to_owned())];
+    let files = vec![model_file("far-off", STREAMED)];
     Here::with(there, ("fal", PATHS), files)
 }
 

@@ -3,6 +3,7 @@
 use impasto_dialects::hosted::HostedOptions;
 use impasto_domain::{ErrorKind, Value};
 use impasto_store::RunStatus;
+use impasto_testkit::model_file;
 use impasto_workflow::Outcome;
 
 use crate::here::{Here, input};
@@ -61,16 +62,8 @@ async fn speech_comes_without_a_header_and_is_told_while_it_comes() {
 }
 
 fn film(provider: &str, output: &str) -> Vec<(String, String)> {
-    let text = format!(
-        r#"id = "film"
-title = "Film"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Films."
-tier = "hero"
-[[offers]]
+    let film = format!(
+        r#"[[offers]]
 provider = "{provider}"
 task = "text-to-video"
 endpoint = "film"
@@ -83,15 +76,7 @@ video = {output}
 "#
     );
     let picture = format!(
-        r#"id = "picture"
-title = "Picture"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Pictures."
-tier = "hero"
-[[offers]]
+        r#"[[offers]]
 provider = "{provider}"
 task = "text-to-image"
 endpoint = "picture"
@@ -103,7 +88,7 @@ num_images = "/parameters/sampleCount"
 images = {{ at = "/predictions/*/bytesBase64Encoded", file = "base64" }}
 "#
     );
-    vec![("models/test/film.toml".into(), text), ("models/test/picture.toml".into(), picture)]
+    vec![model_file("film", &film), model_file("picture", &picture)]
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ use impasto_store::{BlobStore, MemoryBlobs, MemoryRuns, RunStatus};
 use impasto_workflow::{Event, Outcome};
 
 use crate::there::{Door, There, catalog, parts};
+use crate::work;
 
 /// An engine and what it keeps.
 pub(crate) struct Here {
@@ -97,6 +98,21 @@ impl Here {
         request.wants_news = news;
         request.no_cache = true;
         self.engine.submit(request).await.unwrap_or_else(|error| panic!("{model} {task}: {error}"))
+    }
+
+    /// Expects that whoever listens hears each line of the log once, those of before and after a gate.
+    pub(crate) async fn check_log_is_heard_once(&self, wish: (&str, &str), gate: &str) -> Told {
+        let asked = input([("prompt", format!("gate {gate}").into())]);
+        let handle = self.begin(wish, asked, true).await;
+        until(|| work::is_reached(gate)).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        work::open(gate);
+        let told = self.end(handle).await;
+        for line in ["mixing the colours", "painting"] {
+            let count = told.logs().iter().filter(|told| **told == line).count();
+            assert_eq!(count, 1, "{line}: {:?}", told.logs());
+        }
+        told
     }
 
     /// Listens to a run until its end.

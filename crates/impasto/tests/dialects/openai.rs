@@ -2,6 +2,7 @@
 
 use impasto_domain::{ErrorKind, Value, Values};
 use impasto_store::RunStatus;
+use impasto_testkit::model_file;
 use impasto_workflow::Outcome;
 
 use crate::here::{Here, input, until};
@@ -97,15 +98,7 @@ async fn what_is_said_is_written_down() {
     }
 }
 
-const FILM: &str = r#"id = "film"
-title = "Film"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Films."
-tier = "hero"
-[[offers]]
+const FILM: &str = r#"[[offers]]
 provider = "openai"
 task = "text-to-video"
 endpoint = "film"
@@ -120,7 +113,7 @@ video = { file = "body" }
 #[tokio::test(flavor = "multi_thread")]
 async fn videos_are_jobs() {
     let there = there().await;
-    let files = vec![("models/test/film.toml".to_owned(), FILM.to_owned())];
+    let files = vec![model_file("film", FILM)];
     let here = Here::with(&there, ("openai", PATH), files);
     let asked = || input([("prompt", "a red cube".into()), ("duration", 1.into())]);
     let told = here.run(("film", "text-to-video"), asked(), false).await;

@@ -2,6 +2,7 @@
 
 use impasto_domain::{ErrorKind, Value};
 use impasto_store::RunStatus;
+use impasto_testkit::model_file;
 use impasto_workflow::Outcome;
 
 use crate::here::{Here, input, until};
@@ -23,15 +24,7 @@ async fn there() -> There {
     .await
 }
 
-const FILM: &str = r#"id = "film"
-title = "Film"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Films."
-tier = "hero"
-[[offers]]
+const FILM: &str = r#"[[offers]]
 provider = "replicate"
 task = "text-to-video"
 endpoint = "test/film"
@@ -46,7 +39,7 @@ video = ["/output/*", "/output"]
 #[tokio::test(flavor = "multi_thread")]
 async fn predictions_come_home() {
     let there = there().await;
-    let files = vec![("models/test/film.toml".to_owned(), FILM.to_owned())];
+    let files = vec![model_file("film", FILM)];
     let here = Here::with(&there, ("replicate", "/replicate"), files);
     let told = here.run(PICTURE, input([("prompt", "a mug".into())]), false).await;
     assert_eq!(here.bytes(told.assets()[0]), work::picture("a mug", 0, 0));
@@ -80,15 +73,7 @@ async fn a_picture_goes_there_as_a_file_and_once() {
 async fn who_listens_hears_the_log_once() {
     let there = there().await;
     let here = Here::new(&there, "replicate", "/replicate");
-    let handle = here.begin(PICTURE, input([("prompt", "gate replicate-log".into())]), true).await;
-    until(|| work::is_reached("replicate-log")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-    work::open("replicate-log");
-    let told = here.end(handle).await;
-    for line in ["mixing the colours", "painting"] {
-        let count = told.logs().iter().filter(|told| **told == line).count();
-        assert_eq!(count, 1, "{line}: {:?}", told.logs());
-    }
+    let told = here.check_log_is_heard_once(PICTURE, "replicate-log").await;
     assert_eq!(told.assets().len(), 1);
 }
 

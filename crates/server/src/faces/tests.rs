@@ -20,22 +20,13 @@ use impasto_engine::{
     Driver, Engine, EngineOptions, Importer, OperationsDriver, Parts as EngineParts, SystemClock,
 };
 use impasto_store::{MemoryBlobs, MemoryRuns};
+use impasto_testkit::model_file;
 use serde_json::{Value as Json, json};
 
 use crate::{Front, NoFetch, Parts, ServerOptions, front_of};
 
 const PROVIDER: &str = "id = \"here\"\ntitle = \"Here\"\ndescription = \"In this process.\"\n\
                         dialect = \"here\"\nconcurrency = 8\n";
-
-const TELLER: &str = r#"id = "teller"
-title = "Teller"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "Tells what there is before it is done."
-tier = "hero"
-"#;
 
 /// The endpoints of the teller, by task.
 const OFFERS: [(&str, &str); 5] = [
@@ -150,7 +141,7 @@ impl Importer for Trusting {
 }
 
 fn catalog() -> Catalog {
-    let mut teller = TELLER.to_owned();
+    let mut teller = String::new();
     for (task, endpoint) in OFFERS {
         teller.push_str(&format!(
             "[[offers]]\nprovider = \"here\"\ntask = \"{task}\"\nendpoint = \"{endpoint}\"\n\
@@ -159,7 +150,7 @@ fn catalog() -> Catalog {
     }
     let files = vec![
         ("providers/here.toml".to_owned(), PROVIDER.to_owned()),
-        ("models/test/teller.toml".to_owned(), teller),
+        model_file("teller", &teller),
     ];
     let layer = Layer { name: "test".to_owned(), files };
     let shown = |findings: Vec<Finding>| findings.iter().map(Finding::render).collect::<String>();
