@@ -13,6 +13,7 @@ use crate::openai::OpenAi;
 use crate::remote::Remote;
 use crate::replicate::Replicate;
 use crate::submit_poll::SubmitPoll;
+use crate::vertex;
 
 /// Makes a driver that goes out by what all share.
 type Make = fn(Hosted) -> Arc<dyn Driver>;
@@ -26,7 +27,7 @@ const DRIVERS: &[(&str, Make)] = &[
     ("openai", |hosted| Arc::new(Remote(OpenAi::new(hosted)))),
     ("replicate", |hosted| Arc::new(Remote(Replicate::new(hosted)))),
     ("submit-poll", |hosted| Arc::new(Remote(SubmitPoll::new(hosted)))),
-    ("vertex", |hosted| Arc::new(Remote(Gemini::cloud(hosted)))),
+    ("vertex", |hosted| Arc::new(Remote(vertex::driver(hosted)))),
 ];
 
 /// The dialects that are spoken here.

@@ -16,3 +16,4 @@ mod remote;
 pub mod replicate;
 pub mod sound;
 pub mod submit_poll;
+pub mod vertex;

@@ -40,8 +40,7 @@ impl Gemini {
         Self { hosted, side: Side::Developer }
     }
 
-    /// A driver for projects of a cloud account, which goes out by `hosted`. `GOOGLE_CLOUD_PROJECT` and
-    /// `GOOGLE_CLOUD_LOCATION` say which project; without them the key says it.
+    /// A driver for projects of a cloud account, which goes out by `hosted`.
     pub fn cloud(hosted: Hosted) -> Self {
         Self { hosted, side: Side::Cloud }
     }
