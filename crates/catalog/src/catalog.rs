@@ -66,6 +66,8 @@ pub struct Catalog {
     pub offers: BTreeMap<OfferId, Offer>,
     /// The offers of each task, by id.
     pub(crate) by_task: BTreeMap<TaskId, Vec<OfferId>>,
+    /// The same, by who makes them, each with its model.
+    pub(crate) by_provider: BTreeMap<TaskId, BTreeMap<ProviderId, Vec<(OfferId, ModelId)>>>,
     /// What people call things.
     pub(crate) index: Index,
 }
@@ -133,6 +135,15 @@ impl Catalog {
     /// The offers for a task, in the order of their ids; none for an unknown task.
     pub fn offers_for(&self, task: &TaskId) -> impl Iterator<Item = &Offer> {
         self.by_task.get(task).into_iter().flatten().filter_map(|id| self.offers.get(id))
+    }
+
+    /// The offers for a task and their models by who makes them, those of each in the order of their ids.
+    pub fn providers_for(
+        &self,
+        task: &TaskId,
+    ) -> impl Iterator<Item = (&ProviderId, &[(OfferId, ModelId)])> {
+        let providers = self.by_provider.get(task).into_iter().flatten();
+        providers.map(|(provider, offers)| (provider, offers.as_slice()))
     }
 
     /// The programs that some offer needs on this machine, each once.

@@ -98,6 +98,9 @@ pub(crate) fn load(layers: &[Layer]) -> Result<(Catalog, Vec<Finding>), Vec<Find
     }
     for offer in catalog.offers.values() {
         catalog.by_task.entry(offer.task.clone()).or_default().push(offer.id.clone());
+        let of_task = catalog.by_provider.entry(offer.task.clone()).or_default();
+        let of_provider = of_task.entry(offer.provider.clone()).or_default();
+        of_provider.push((offer.id.clone(), offer.model.clone()));
     }
     catalog.index = Index::of(&catalog);
     check_whole(&catalog, &sources, &mut findings);

@@ -33,10 +33,8 @@ pub use explain::explain;
 pub use health::{Health, ProviderHealth};
 
 use impasto_catalog::{Catalog, Model, Offer, Provider};
-use std::collections::BTreeMap;
-
 use impasto_domain::{
-    Absence, Candidate, Decision, Exclusion, Money, Policy, ProviderId, Side, Task, Values,
+    Absence, Candidate, Decision, Exclusion, ModelId, Money, OfferId, Policy, Side, Task, Values,
 };
 
 /// A call that wants an offer.
@@ -77,24 +75,27 @@ impl<'a> Choice<'a> {
 pub fn decide(request: &RouteRequest<'_>, catalog: &Catalog, health: &Health) -> Decision {
     let mut choices = Vec::new();
     let mut excluded = Vec::new();
-    let mut absent: BTreeMap<&ProviderId, Absence> = BTreeMap::new();
-    for offer in catalog.offers_for(&request.task.id) {
-        if let Some(reason) = health.unusable.get(&offer.provider) {
+    let mut absent = Vec::new();
+    for (provider, offers) in catalog.providers_for(&request.task.id) {
+        if let Some(reason) = health.unusable.get(provider) {
             // Who asks for a model by name is told about each offer of it.
-            if request.policy.models.contains(&offer.model) {
-                let (offer, reason) = (offer.id.clone(), reason.clone());
-                excluded.push(Exclusion { offer, reason, side: Some(Side::Ours) });
-            } else {
-                count_absent(&mut absent, offer, reason);
+            let named = named(offers, request.policy, reason);
+            if named.len() < offers.len() {
+                let offers = (offers.len() - named.len()) as u32;
+                absent.push(Absence { provider: provider.clone(), offers, reason: reason.clone() });
             }
+            excluded.extend(named);
             continue;
         }
-        let Some(choice) = Choice::of(offer, request, catalog, health) else { continue };
-        match exclude::exclusion(&choice, request, health) {
-            None => choices.push(choice),
-            Some(exclusion) => excluded.push(exclusion),
+        for offer in offers.iter().filter_map(|(id, _)| catalog.offers.get(id)) {
+            let Some(choice) = Choice::of(offer, request, catalog, health) else { continue };
+            match exclude::exclusion(&choice, request, health) {
+                None => choices.push(choice),
+                Some(exclusion) => excluded.push(exclusion),
+            }
         }
     }
+    excluded.sort_by(|one, other| one.offer.cmp(&other.offer));
     let order = rank::Order::new(request, health);
     choices.sort_by_cached_key(|choice| order.place(choice));
     let reasons = order.reasons(&choices);
@@ -103,22 +104,23 @@ pub fn decide(request: &RouteRequest<'_>, catalog: &Catalog, health: &Health) ->
         task: request.task.id.clone(),
         ranked: ranked.collect(),
         excluded,
-        absent: absent.into_values().collect(),
+        absent,
         catalog_revision: catalog.revision.clone(),
     }
 }
 
-fn count_absent<'a>(
-    absent: &mut BTreeMap<&'a ProviderId, Absence>,
-    offer: &'a Offer,
-    reason: &str,
-) {
-    let one = absent.entry(&offer.provider).or_insert_with(|| Absence {
-        provider: offer.provider.clone(),
-        offers: 0,
+/// Those of a provider's offers that the policy names by their models; for the given reason none will do.
+fn named(offers: &[(OfferId, ModelId)], policy: &Policy, reason: &str) -> Vec<Exclusion> {
+    if policy.models.is_empty() {
+        return Vec::new();
+    }
+    let named = offers.iter().filter(|(_, model)| policy.models.contains(model));
+    let exclusion = |(offer, _): &(OfferId, ModelId)| Exclusion {
+        offer: offer.clone(),
         reason: reason.to_owned(),
-    });
-    one.offers += 1;
+        side: Some(Side::Ours),
+    };
+    named.map(exclusion).collect()
 }
 
 fn candidate(choice: &Choice<'_>, reason: String) -> Candidate {
