@@ -168,10 +168,10 @@ impl Engine {
         let catalog = self.inner.catalog();
         let plan = self.plan_of(&request, &catalog)?;
         let input = admit(&plan, request.input)?;
-        let seed = match (request.seed, &request.source) {
-            (Some(seed), _) => seed,
-            (None, Source::Workflow(plan)) => workflow_seed(&plan.name),
-            (None, Source::Task(_)) => drawn()?,
+        let (seed, draws_seed) = match (request.seed, &request.source) {
+            (Some(seed), _) => (seed, false),
+            (None, Source::Workflow(plan)) => (workflow_seed(&plan.name), false),
+            (None, Source::Task(_)) => (drawn()?, true),
         };
         let known = self.inner.known_plan(&plan)?;
         let lane = request.lane.map(|lane| (lane.id.to_string(), lane.limit));
@@ -209,6 +209,7 @@ impl Engine {
                 lane: stored.lane(&request.tenant),
                 priority: request.priority,
                 no_cache: request.no_cache,
+                draws_seed,
                 wants_news: request.wants_news,
             },
             start_by_ms: request.start_by_ms,
@@ -319,6 +320,7 @@ impl Engine {
                 lane,
                 priority: run.priority,
                 no_cache: request.no_cache,
+                draws_seed: false,
                 wants_news: request.wants_news,
             },
             start_by_ms: run.start_by_ms,

@@ -13,11 +13,16 @@ pub(crate) fn with_seed(
     run_seed: u64,
     key: &InstanceKey,
 ) -> Values {
-    if task.input_field("seed").is_some() && !input.contains_key("seed") {
+    if takes_seed(task, &input) {
         let hash = hashed(&format!("{run_seed}/{key}"));
         input.insert("seed".to_owned(), Value::Integer((hash % SEEDS) as i64));
     }
     input
+}
+
+/// Whether the task takes a seed and was given none.
+pub(crate) fn takes_seed(task: &Task, input: &Values) -> bool {
+    task.input_field("seed").is_some() && !input.contains_key("seed")
 }
 
 /// The seed of every run of a workflow of that name, so that a second run finds the results of the

@@ -16,7 +16,7 @@ use std::time::Duration;
 use impasto_catalog::Catalog;
 use impasto_domain::{
     Candidate, Decision, Digest, Error, InstanceKey, Money, OfferId, ProviderId, Result, RunId,
-    TenantId, Value, Values,
+    Task, TenantId, Value, Values,
 };
 use impasto_router::{RouteRequest, decide};
 use impasto_store::{
@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use crate::attempt::{AttemptTask, Begin, idempotency_key};
 use crate::bench::{EngineBench, Listener, ProgressTo, Stop};
 use crate::driver::{Slot, StartCall};
-use crate::identity::{output_key, with_seed};
+use crate::identity::{output_key, takes_seed, with_seed};
 use crate::live::Inner;
 use crate::places::Asker;
 use crate::prepare::Prepare;
@@ -81,6 +81,9 @@ pub(crate) struct Standing {
     pub(crate) lane: Arc<Lane>,
     pub(crate) priority: i32,
     pub(crate) no_cache: bool,
+    /// Whether the seed was drawn for this run: what depends on it was never made before, and hardly
+    /// ever will be again.
+    pub(crate) draws_seed: bool,
     pub(crate) wants_news: bool,
 }
 
@@ -290,7 +293,9 @@ impl Runner {
             // What this machine has no key for says nothing about the choice, and every run would keep it.
             decision.absent.clear();
         }
-        let first = decision.first().filter(|_| call.cache && !self.standing.no_cache);
+        let may_be_known =
+            call.cache && !self.standing.no_cache && !self.is_singular(task, &call.input);
+        let first = decision.first().filter(|_| may_be_known);
         if let Some(first) = first {
             let input = with_seed(task, call.input, self.state.seed(), &key);
             let output = self.known_output(output_key(&task.id, first, &input)).await?;
@@ -299,6 +304,11 @@ impl Runner {
             }
         }
         Ok(Event::Decided { key, decision })
+    }
+
+    /// Whether the result depends on a seed that was drawn for this run.
+    fn is_singular(&self, task: &Task, input: &Values) -> bool {
+        self.standing.draws_seed && takes_seed(task, input)
     }
 
     /// The output kept under a key, if its files are still there.
@@ -514,6 +524,9 @@ impl Runner {
             return;
         };
         let Ok(task) = self.catalog.task(&decision.task) else { return };
+        if self.is_singular(task, input) {
+            return;
+        }
         let input = with_seed(task, input.clone(), self.state.seed(), key);
         if let Ok(body) = serde_json::to_string(output) {
             let key = output_key(&task.id, candidate, &input);
