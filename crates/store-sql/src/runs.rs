@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::schema::{connect, migrate};
 use crate::spending::Sums;
 use crate::telling;
-use crate::writer::{Later, Writer};
+use crate::writer::{Haste, Later, Writer};
 
 /// The name of the database in its folder.
 const DATABASE: &str = "impasto.db";
@@ -76,7 +76,7 @@ impl SqliteRuns {
         durable: bool,
         act: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + '_ {
-        self.writer.write(durable, act)
+        self.writer.write(Haste::of(durable), act)
     }
 
     /// A lease whose drop gives the run back.
@@ -208,6 +208,22 @@ fn clear_claims(connection: &Connection, now_ms: u64) -> rusqlite::Result<()> {
                WHERE state <> 'open' AND at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
     let over_ms = now_ms.saturating_sub(RETRY_WINDOW_MS) as i64;
     connection.prepare_cached(sql)?.execute(params![over_ms, CLAIMS_REMOVED]).map(drop)
+}
+
+/// Marks where an answer is. A claim whose answer was given claims nothing any more.
+fn mark_claim(
+    connection: &Connection,
+    claim: [&str; 3],
+    state: DeliveryState,
+) -> rusqlite::Result<()> {
+    let [tenant, key, run] = claim;
+    let known = "tenant = ?1 AND key = ?2 AND run = ?3";
+    if state == DeliveryState::Answered {
+        let sql = format!("DELETE FROM claims WHERE {known}");
+        return connection.prepare_cached(&sql)?.execute([tenant, key, run]).map(drop);
+    }
+    let sql = format!("UPDATE claims SET state = ?4 WHERE {known}");
+    connection.prepare_cached(&sql)?.execute([tenant, key, run, state.as_str()]).map(drop)
 }
 
 fn write_claim(connection: &Connection, run: &NewRun, claim: &Claim, owner: &str) -> Result<()> {
@@ -426,11 +442,9 @@ impl Recovery for SqliteRuns {
         run: RunId,
         state: DeliveryState,
     ) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.writer.write(false, move |connection| {
-            let sql = "UPDATE claims SET state = ?4 WHERE tenant = ?1 AND key = ?2 AND run = ?3";
-            let values = [tenant.as_str(), &key, run.as_str(), state.as_str()];
-            let updated = connection.prepare_cached(sql).and_then(|mut s| s.execute(values));
-            updated.map(drop).map_err(|error| database(&error))
+        Box::pin(self.writer.write(Haste::None, move |connection| {
+            mark_claim(connection, [tenant.as_str(), &key, run.as_str()], state)
+                .map_err(|error| database(&error))
         }))
     }
 
@@ -464,8 +478,10 @@ impl RunStore for SqliteRuns {
         Box::pin(async move {
             let (id, owner) = (run.id.clone(), Arc::clone(&self.owner));
             let plan = Digest::of(run.plan.as_bytes());
-            let creating =
-                self.writer.write(false, move |c| create_or_find(c, &run, &plan, &owner)).await?;
+            let creating = self
+                .writer
+                .write(Haste::Soon, move |c| create_or_find(c, &run, &plan, &owner))
+                .await?;
             Ok(match creating {
                 Some(known) => Created::Known(known),
                 None => Created::New(self.lease(id, 1)),
@@ -476,13 +492,17 @@ impl RunStore for SqliteRuns {
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt>> {
         let owner = self.owner.name.clone();
         let durable = batch.durable;
-        Box::pin(self.writer.write(durable, move |connection| commit(connection, &batch, &owner)))
+        Box::pin(
+            self.writer
+                .write(Haste::of(durable), move |connection| commit(connection, &batch, &owner)),
+        )
     }
 
     fn acquire(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<Lease>> {
         Box::pin(async move {
             let (id, owner) = (run.clone(), Arc::clone(&self.owner));
-            let acquiring = self.writer.write(false, move |c| acquire(c, &tenant, &run, &owner));
+            let acquiring =
+                self.writer.write(Haste::Soon, move |c| acquire(c, &tenant, &run, &owner));
             let epoch = acquiring.await?;
             Ok(self.lease(id, epoch))
         })
@@ -540,7 +560,7 @@ impl RunStore for SqliteRuns {
     fn request_cancel(&self, tenant: TenantId, run: RunId) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let owner = Arc::clone(&self.owner);
-            let asking = self.writer.write(true, move |connection| {
+            let asking = self.writer.write(Haste::Durable, move |connection| {
                 let sql = "UPDATE runs SET cancel_requested = 1 WHERE id = ?1 AND tenant = ?2 RETURNING owner";
                 let holder: Option<Option<String>> = connection
                     .query_row(sql, [run.as_str(), tenant.as_str()], |row| row.get(0))

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use impasto_domain::{Error, Result};
 use rusqlite::Connection;
@@ -11,6 +12,10 @@ use crate::error::database;
 
 /// The most pieces of work in one transaction.
 const GROUP_MAX: usize = 512;
+/// How long work without haste waits for other work to go with.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How long others are waited for where there were others before.
+const GATHER: Duration = Duration::from_micros(300);
 
 /// Does the work. It may be asked to do it again after what it wrote was taken back; answers whether
 /// what it wrote is to stay.
@@ -19,9 +24,27 @@ type Act = Box<dyn FnMut(&Connection) -> bool + Send>;
 /// Tells the one who waits how it went last, once it is known whether the transaction was committed.
 type Answer = Box<dyn FnOnce(Option<Error>) + Send>;
 
+/// What is expected of a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// It waits a while for other work, with which it costs next to nothing.
+    None,
+    /// It is committed as soon as can be.
+    Soon,
+    /// The same, and a loss of power does not undo it.
+    Durable,
+}
+
+impl Haste {
+    /// That of what may have to outlast a loss of power.
+    pub(crate) fn of(is_durable: bool) -> Self {
+        if is_durable { Self::Durable } else { Self::Soon }
+    }
+}
+
 /// A piece of work in a transaction that it shares with others.
 struct Work {
-    durable: bool,
+    haste: Haste,
     act: Act,
     answer: Answer,
 }
@@ -38,7 +61,7 @@ impl Later {
             act(connection);
             true
         });
-        let _ended = self.sender.send(Work { durable: false, act, answer: Box::new(|_| ()) });
+        let _ended = self.sender.send(Work { haste: Haste::None, act, answer: Box::new(|_| ()) });
     }
 }
 
@@ -62,7 +85,7 @@ impl Writer {
     /// is taken back, and nothing else is.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        durable: bool,
+        haste: Haste,
         act: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
@@ -86,7 +109,7 @@ impl Writer {
             let _nobody_waits = sender.send(answer);
         });
         let gone = || Error::internal("the thread that writes the database is gone");
-        self.sender.send(Work { durable, act, answer }).map_err(|_| gone())?;
+        self.sender.send(Work { haste, act, answer }).map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())?
     }
 
@@ -98,22 +121,38 @@ impl Writer {
 
 fn write_all(connection: &Connection, works: &Receiver<Work>) {
     let mut level = None;
-    while let Ok(first) = works.recv() {
+    let mut is_busy = false;
+    while let Some(mut group) = first_of(works) {
         // Whoever is about to send more work may do so first: a commit costs about the same for many.
-        std::thread::yield_now();
-        let mut group = vec![first];
-        while group.len() < GROUP_MAX {
-            let Ok(next) = works.try_recv() else { break };
-            group.push(next);
+        match is_busy {
+            true => std::thread::sleep(GATHER),
+            false => std::thread::yield_now(),
         }
+        let alone = group.len();
+        group.extend(works.try_iter().take(GROUP_MAX));
+        is_busy = group.len() > alone;
         write_group(connection, group, &mut level);
     }
+}
+
+/// The work that came up to the first that has haste, or is to wait no longer; none when nobody is
+/// left who could send any.
+fn first_of(works: &Receiver<Work>) -> Option<Vec<Work>> {
+    let mut group = vec![works.recv().ok()?];
+    let due = Instant::now() + PATIENCE;
+    while group.len() < GROUP_MAX && group.last().is_some_and(|work| work.haste == Haste::None) {
+        match works.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(work) => group.push(work),
+            Err(_) => break,
+        }
+    }
+    Some(group)
 }
 
 /// One transaction for all of `group`. Where it cannot even be begun, the work is done all the same,
 /// each piece for itself: it fails with the reason, and the one who waits hears it.
 fn write_group(connection: &Connection, mut group: Vec<Work>, level: &mut Option<bool>) {
-    let durable = group.iter().any(|work| work.durable);
+    let durable = group.iter().any(|work| work.haste == Haste::Durable);
     let begun = begin(connection, durable, level);
     let clean = group.iter_mut().all(|work| act_cleanly(connection, &mut work.act));
     if !clean {
@@ -138,7 +177,7 @@ fn act_cleanly(connection: &Connection, act: &mut Act) -> bool {
 
 /// A transaction for one piece of a group in which a piece failed half-way.
 fn write_alone(connection: &Connection, mut work: Work, level: &mut Option<bool>) {
-    let begun = begin(connection, work.durable, level);
+    let begun = begin(connection, work.haste == Haste::Durable, level);
     let stays = (work.act)(connection);
     let end = if stays { "COMMIT" } else { "ROLLBACK" };
     let failed = begun.and_then(|()| run(connection, end)).err();
