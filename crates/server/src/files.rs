@@ -24,6 +24,9 @@ use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::spool::Spool;
 
+/// Files up to so many bytes are read where they are needed: another thread would take longer to come.
+const READ_AT_ONCE_MAX: u64 = 64 * 1024;
+
 /// Scheme and host as the client sees us, such as `https://queue.fal.localhost:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Base(pub(crate) String);
@@ -169,6 +172,9 @@ impl App {
     pub(crate) async fn bytes(&self, caller: &Caller, asset: &AssetRef) -> Result<Bytes> {
         let asset = self.whole(caller, asset).await?;
         let blobs = Arc::clone(self.blobs());
+        if asset.facts.bytes <= READ_AT_ONCE_MAX {
+            return blobs.get(&asset.digest).map(Bytes::from_owner);
+        }
         let reading = tokio::task::spawn_blocking(move || blobs.get(&asset.digest));
         let bytes = reading.await.map_err(|_| Error::internal("reading a file panicked"))??;
         Ok(Bytes::from_owner(bytes))
