@@ -1,10 +1,9 @@
 //! What starts, polls and ends alike in every dialect that has a driver of its own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use impasto_catalog::{FileIn, Measured, Offer, Outputs, Request};
-use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, Type, Value, Workbench};
+use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, Type, Workbench};
 use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::{BoxFuture, Response};
 use serde_json::Value as Json;
@@ -14,8 +13,6 @@ use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
 const ABOUT_ASKING: [u16; 6] = [401, 402, 403, 408, 425, 429];
-/// The fact of a handle that is an output which was taken in already.
-const OUTPUT: &str = "output";
 
 /// An attempt that is about to be started.
 pub(crate) struct Begun<'c> {
@@ -141,8 +138,8 @@ impl<'c> Begun<'c> {
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && cost.is_none() && answer.bytes.len() <= most {
             outputs.read(&answer.json).map_err(|error| self.useless(error, cost))?;
-            let (facts, expected) = (BTreeMap::new(), self.call.estimate);
-            let handle = Handle { facts, expected, answer: Some(answer.json) };
+            let (expected, answer) = (self.call.estimate, Some(answer.json));
+            let handle = Handle { expected, answer, ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
         let taken = self.account.take_in(outputs, &answer, &NoItems, &self.call.bench).await;
@@ -200,11 +197,8 @@ impl<'j> Running<'j> {
 
     /// The end of a job that was done when it was started, if it is one.
     pub(crate) async fn kept(&self) -> Option<Result<Polled>> {
-        if let Ok(text) = self.handle.fact(OUTPUT) {
-            let json = serde_json::from_str(text).unwrap_or_default();
-            let output = Value::from_json(json).ok().and_then(|value| value.as_map().cloned());
-            let output = output.ok_or_else(|| Error::internal("the kept output is none"));
-            return Some(output.map(|output| Polled::Done(Ended { output, cost: None })));
+        if let Some(ended) = self.handle.ended() {
+            return Some(ended.map(Polled::Done));
         }
         let json = self.handle.answer.clone()?;
         Some(self.done(&of_json(json), None).await)
@@ -212,7 +206,7 @@ impl<'j> Running<'j> {
 
     /// Whether nothing is left to be stopped.
     pub(crate) fn is_kept(&self) -> bool {
-        self.handle.answer.is_some() || self.handle.facts.contains_key(OUTPUT)
+        self.handle.is_over()
     }
 
     /// Asks, and gives what is good, or the end that a bad answer means.
@@ -307,10 +301,7 @@ pub(crate) async fn find_by_starting(
     Ok(match again.await {
         Ok(Started::Running(handle)) => Found::Running(handle),
         Ok(Started::Done(ended)) => {
-            let output = Value::from(ended.output).to_json().to_string();
-            let facts = [(OUTPUT.to_owned(), output)].into();
-            let expected = ended.cost.unwrap_or(call.estimate);
-            Found::Running(Handle { facts, expected, answer: None }.write())
+            Found::Running(Handle::of_ended(ended, call.estimate).write())
         }
         Err(_) => Found::Unknown,
     })

@@ -41,6 +41,9 @@ impl SubmitPoll {
 
 impl Running<'_> {
     pub(super) async fn poll(&self) -> Result<Polled> {
+        if let Some(ended) = self.handle.ended() {
+            return ended.map(Polled::Done);
+        }
         if let Some(json) = &self.handle.answer {
             let answer = of_json(json.clone());
             return self.end(&answer, &answer).await;
@@ -187,7 +190,7 @@ impl Running<'_> {
     }
 
     pub(super) async fn cancel(&self) -> Result<()> {
-        if self.handle.answer.is_some() {
+        if self.handle.is_over() {
             return Ok(());
         }
         let Some(call) = &self.wire.cancel else {

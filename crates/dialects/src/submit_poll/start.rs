@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use impasto_catalog::{Answer as Kind, FileIn, JobState, Offer, Outputs, Provider, Wire};
 use impasto_domain::{Digest, Error, ErrorKind, Money, Result, Workbench};
-use impasto_engine::{Ended, Failure, Found, StartCall, Started};
+use impasto_engine::{Ended, Failure, StartCall, Started};
 use serde_json::Value as Json;
 
 use super::items::ItemCall;
@@ -23,23 +23,6 @@ pub(super) struct Submission<'c> {
 }
 
 impl SubmitPoll {
-    /// Looks for a start that was not answered. Only who does nothing twice under one name can be
-    /// asked, and is asked by sending it again.
-    pub(super) async fn find_job(&self, call: &StartCall) -> Result<Found> {
-        let (_, provider) = call.offered()?;
-        if provider.idempotency_header.is_none() || call.bench.cancelled() {
-            return Ok(Found::Unknown);
-        }
-        let submission = self.submission(call).await?;
-        if submission.wire.poll.is_none() {
-            return Ok(Found::Unknown);
-        }
-        match submission.send(call).await {
-            Ok(Started::Running(handle)) => Ok(Found::Running(handle)),
-            Ok(Started::Done(_)) | Err(_) => Ok(Found::Unknown),
-        }
-    }
-
     pub(super) async fn submission<'c>(&'c self, call: &'c StartCall) -> Result<Submission<'c>> {
         let (offer, provider) = call.offered()?;
         let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
@@ -129,7 +112,7 @@ impl Submission<'_> {
             };
             facts.insert(name.clone(), fact);
         }
-        Ok(Started::Running(Handle { facts, expected, answer: None }.write()))
+        Ok(Started::Running(Handle { facts, expected, ..Handle::default() }.write()))
     }
 
     /// An answer that has only links goes into the handle, so that its files are fetched even if this
@@ -140,7 +123,8 @@ impl Submission<'_> {
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && answer.bytes.len() <= most && self.has_output(&answer) {
             let (facts, expected) = (self.facts.clone(), call.estimate);
-            let handle = Handle { facts, expected, answer: Some(answer.json) };
+            let handle =
+                Handle { facts, expected, answer: Some(answer.json), ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
         self.done(call, &answer).await

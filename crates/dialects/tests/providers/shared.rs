@@ -191,7 +191,7 @@ async fn who_does_nothing_twice_under_one_name_is_asked_again() {
 fn a_handle_reads_back_whatever_is_in_it() {
     let facts = [("id".to_owned(), "a \"b\" \u{1f5bc}".to_owned())].into();
     let answer = Some(json!({"images": [{"url": "https://files.example/a?b=c"}]}));
-    let handle = Handle { facts, expected: Money::micros(12), answer };
+    let handle = Handle { facts, expected: Money::micros(12), answer, ..Handle::default() };
     assert_eq!(Handle::read(&handle.write()).unwrap(), handle);
     assert!(handle.fact("url").is_err());
     for bad in ["", "job-1", "{\"facts\": 1}"] {
