@@ -95,6 +95,7 @@ impl<'c> Begun<'c> {
             let what = || self.account.garbled(&answer, Purpose::Start, "that is no sound");
             return Err(error.unwrap_or_else(what));
         }
+        let headers = headers_of(&response);
         let mut live = Live::new(&*self.call.bench, name, samples);
         let mut sound = Vec::new();
         loop {
@@ -104,7 +105,7 @@ impl<'c> Begun<'c> {
             live.hear(&piece);
             sound.extend_from_slice(&piece);
         }
-        Ok(of_sound(sound, &media_type, samples))
+        Ok(of_sound(sound, &media_type, samples).told_by(headers))
     }
 
     fn understood(&self, answer: Answer) -> Result<Answer> {
@@ -134,14 +135,17 @@ impl<'c> Begun<'c> {
         cost: Option<Money>,
     ) -> Result<Started, Failure> {
         let outputs = self.outputs()?;
+        let (provider, estimate) = (self.account.provider, self.call.estimate);
+        let counted = answer.counted(self.offer, provider, estimate);
         let links = outputs.rules.iter().any(|rule| rule.file == FileIn::Url);
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && cost.is_none() && answer.bytes.len() <= most {
             outputs.read(&answer.json).map_err(|error| self.useless(error, cost))?;
-            let (expected, answer) = (self.call.estimate, Some(answer.json));
+            let (expected, answer) = (counted.unwrap_or(estimate), Some(answer.json));
             let handle = Handle { expected, answer, ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
+        let cost = cost.or(counted);
         let taken = self.account.take_in(outputs, &answer, &NoItems, &self.call.bench).await;
         match taken {
             Ok(output) => Ok(Started::Done(Ended { output, cost })),
@@ -238,6 +242,8 @@ impl<'j> Running<'j> {
     /// Brings home what the job made.
     pub(crate) async fn done(&self, answer: &Answer, cost: Option<Money>) -> Result<Polled> {
         let outputs = outputs_of(self.offer)?;
+        let counted = answer.counted(self.offer, self.account.provider, self.handle.expected);
+        let cost = cost.or(counted);
         match self.account.take_in(outputs, answer, &NoItems, self.bench()).await {
             Ok(output) => {
                 self.account.forget_lines(&self.job.handle);
@@ -246,7 +252,7 @@ impl<'j> Running<'j> {
             }
             Err(error) if error.retry => Err(error),
             // It was done and what it made cannot be had: doing it again would cost that again.
-            Err(error) => Ok(self.ended(error, self.handle.expected)),
+            Err(error) => Ok(self.ended(error, cost.unwrap_or(self.handle.expected))),
         }
     }
 
@@ -300,11 +306,14 @@ pub(crate) async fn find_by_starting(
     }
     Ok(match again.await {
         Ok(Started::Running(handle)) => Found::Running(handle),
-        Ok(Started::Done(ended)) => {
-            Found::Running(Handle::of_ended(ended, call.estimate).write())
-        }
+        Ok(Started::Done(ended)) => Found::Running(Handle::of_ended(ended, call.estimate).write()),
         Err(_) => Found::Unknown,
     })
+}
+
+/// The headers of an answer that is read while it comes.
+pub(crate) fn headers_of(response: &Response) -> Vec<(String, String)> {
+    response.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Where an offer's answer has its output.

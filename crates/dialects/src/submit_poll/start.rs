@@ -122,16 +122,16 @@ impl Submission<'_> {
         let links = self.outputs.rules.iter().any(|rule| is_link(rule.file));
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && answer.bytes.len() <= most && self.has_output(&answer) {
-            let (facts, expected) = (self.facts.clone(), call.estimate);
-            let handle =
-                Handle { facts, expected, answer: Some(answer.json), ..Handle::default() };
+            let facts = self.facts.clone();
+            let expected = self.cost(call, &answer).unwrap_or(call.estimate);
+            let handle = Handle { facts, expected, answer: Some(answer.json), ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
         self.done(call, &answer).await
     }
 
     async fn done(&self, call: &StartCall, answer: &Answer) -> Result<Started, Failure> {
-        let cost = self.wire.cost.as_ref().and_then(|charge| charge.read(&answer.json));
+        let cost = self.cost(call, answer);
         let output = self.output(answer, &call.bench).await;
         match output {
             Ok(output) => Ok(Started::Done(Ended { output, cost })),
@@ -141,6 +141,12 @@ impl Submission<'_> {
                 cost: cost.unwrap_or(call.estimate),
             }),
         }
+    }
+
+    /// What it cost, if the answer says that or what was counted.
+    fn cost(&self, call: &StartCall, answer: &Answer) -> Option<Money> {
+        let told = self.wire.cost.as_ref().and_then(|charge| charge.read(&answer.json));
+        told.or_else(|| answer.counted(self.offer, self.account.provider, call.estimate))
     }
 
     async fn output(

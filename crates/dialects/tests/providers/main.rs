@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test")]
 
 mod conformance;
+mod counts;
 mod own;
 mod protocols;
 mod restart;
