@@ -26,7 +26,9 @@ impl<'c> Begun<'c> {
     pub(crate) fn new(hosted: &'c Hosted, call: &'c StartCall) -> Result<Self> {
         let (offer, provider) = call.offered()?;
         let account = hosted.account(provider)?;
-        Ok(Self { call, offer, account, request: offer.request(&call.input) })
+        let request = offer.request(&call.input);
+        account.check_ways(&request.body, &call.input)?;
+        Ok(Self { call, offer, account, request })
     }
 
     /// The body as JSON, its files brought there as the provider's file says.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use impasto_catalog::{AuthScheme, Base, Body, Catalog, Encoding, FileForm, FilePart, Provider};
 use impasto_dialects::hosted::{Account, Ask, ByFile, Handle, Hosted, Payload, Purpose};
-use impasto_domain::{Bench, ErrorKind, MediaKind, Money, Workbench};
+use impasto_domain::{Bench, ErrorKind, MediaKind, Money, Values, Workbench};
 use impasto_testkit::wire::{
     Arrived, Manner, PlainDoor, Reply, Server, SettingFn, Wire, sample_bytes, sample_of,
 };
@@ -158,6 +158,35 @@ async fn a_file_is_brought_once_and_named_after_that() {
     let form = account.payload(Encoding::Multipart, &form, &ByFile, &bench).await.unwrap();
     assert!(matches!(form, Payload::Multipart(parts) if parts.len() == 1));
     assert!(server.take_arrived().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_without_a_way_is_told_of_before_anything_is_sent() {
+    let server = server(|_, _| fine()).await;
+    let (house, mut provider) = (house(), provider(&server.url));
+    let asset = sample_of(MediaKind::Image, 0);
+    let input = Values::from([("first_frame".to_owned(), asset.clone().into())]);
+    let body = |form| Body::List(vec![Body::File(FilePart { asset: asset.clone(), form })]);
+    for form in [FileForm::Url, FileForm::Upload] {
+        house.account(&provider).unwrap().check_ways(&body(form), &input).unwrap();
+    }
+    provider.upload = None;
+    provider.title = "Far Away".to_owned();
+    let account = house.account(&provider).unwrap();
+    for form in [FileForm::Base64, FileForm::DataUri, FileForm::Part] {
+        account.check_ways(&body(form), &input).unwrap();
+    }
+    for form in [FileForm::Url, FileForm::Upload] {
+        let error = account.check_ways(&body(form), &input).unwrap_err();
+        assert_eq!((error.kind, error.retry), (ErrorKind::Unavailable, false));
+        let text = error.to_string();
+        assert!(text.contains("Far Away") && text.contains("`first_frame`"), "{text}");
+        assert!(error.hint.is_some());
+    }
+    // What the provider made itself has an address there.
+    house.remember(&provider.id, asset.digest, "https://files.example/1", 600);
+    account.check_ways(&body(FileForm::Url), &input).unwrap();
+    assert!(server.arrived().is_empty());
 }
 
 #[tokio::test]
