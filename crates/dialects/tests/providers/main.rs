@@ -5,6 +5,7 @@
 
 mod conformance;
 mod counts;
+mod listed;
 mod own;
 mod protocols;
 mod restart;
