@@ -27,7 +27,7 @@ impl<'c> Begun<'c> {
         let (offer, provider) = call.offered()?;
         let account = hosted.account(provider)?;
         let request = offer.request(&call.input);
-        account.check_ways(&request.body, &call.input)?;
+        account.check_ways(&request.body, &call.input, &*call.bench)?;
         Ok(Self { call, offer, account, request })
     }
 

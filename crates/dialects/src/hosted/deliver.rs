@@ -64,17 +64,18 @@ impl Uploads for ByFile {
 
 impl Account<'_> {
     /// Refuses a body with a file that the provider takes only by an address, where there is none: its
-    /// file describes no upload, and the file is not one that it gave us a moment ago. Nothing was
-    /// sent yet, so another offer can be taken.
+    /// file describes no upload, the file is not one that it gave us a moment ago, and nobody reaches
+    /// us to fetch it. Nothing was sent yet, so another offer can be taken.
     ///
     /// # Errors
     /// A file has no way there. The message names the input.
-    pub fn check_ways(&self, body: &Body, input: &Values) -> Result<()> {
+    pub fn check_ways(&self, body: &Body, input: &Values, bench: &dyn Workbench) -> Result<()> {
         if self.provider.upload.is_some() {
             return Ok(());
         }
         let has_none = |file: &&FilePart| {
             matches!(file.form, FileForm::Url | FileForm::Upload)
+                && !(file.form == FileForm::Url && bench.address(&file.asset).is_some())
                 && self
                     .hosted
                     .inner
@@ -92,8 +93,8 @@ impl Account<'_> {
             self.provider.title
         );
         Err(Error::unavailable(message).hint(
-            "use a model of another provider, or a file that this provider made within the last \
-             minutes",
+            "say in `public_base` of the server's configuration where others reach it, use a model of \
+             another provider, or a file that this provider made within the last minutes",
         ))
     }
 
@@ -185,6 +186,12 @@ impl Account<'_> {
             let remembered = &self.hosted.inner.remembered;
             if let Some(name) = remembered.find(&self.provider.id, &asset.digest) {
                 return Ok(name);
+            }
+            if part.form == FileForm::Url
+                && self.provider.upload.is_none()
+                && let Some(address) = bench.address(asset)
+            {
+                return Ok(address);
             }
             let file = self.read_file(asset, bench).await?;
             if let Some(Delivered { name, kept_s }) = uploads.bring(self, &file).await? {

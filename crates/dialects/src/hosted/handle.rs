@@ -100,3 +100,27 @@ impl Handle {
             .map_err(|error| Error::internal(format!("the handle of a job is unreadable: {error}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use impasto_domain::Values;
+
+    use super::*;
+
+    #[test]
+    fn what_is_done_is_kept_with_what_it_cost() {
+        let output = Values::from([("text".to_owned(), "hello".into())]);
+        let of = |cost| {
+            let ended = Ended { output: output.clone(), cost };
+            Handle::read(&Handle::of_ended(ended, Money::micros(7)).write()).unwrap()
+        };
+        for (cost, paid) in [(None, 7), (Some(3), 3), (Some(0), 0)] {
+            let handle = of(cost.map(Money::micros));
+            let ended = handle.ended().unwrap().unwrap();
+            assert_eq!(ended, Ended { output: output.clone(), cost: Some(Money::micros(paid)) });
+            assert!(handle.is_over());
+        }
+        let job = Handle::of_id("job-1", Money::micros(7));
+        assert!(job.ended().is_none() && !job.is_over());
+    }
+}

@@ -28,7 +28,7 @@ impl SubmitPoll {
         let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
         let account = self.hosted.account(provider)?;
         let request = offer.request(&call.input);
-        account.check_ways(&request.body, &call.input)?;
+        account.check_ways(&request.body, &call.input, &*call.bench)?;
         let mut facts = facts_of(offer, provider, &call.endpoint, request.path);
         facts.insert("attempt".to_owned(), attempt_name(call));
         let submit = &wire.submit;
