@@ -84,10 +84,11 @@ const PROGRAMS: &[Figures] = &[
     },
     Figures {
         name: "drivers",
-        about: "what a driver adds to a call: its request made, its answer read",
+        about: "what a driver adds to a call: its request made, its answer read; the catalogue",
         run: &["--package", "impasto-dialects", "--example", "cost_of_a_call"],
         method: "Without a network. The floor is what cannot be left out: the same JSON written or read, \
-                 the same file in base64. Ours looks for errors, the state, the cost and every output too. \
+                 the same file in base64; for the catalogue the same files read as TOML, and their bytes. \
+                 Memory is that of eight further catalogues, divided. Ours looks for errors, the state, the cost and every output too. \
                  The quickest of 15 repetitions.",
         peers: &[],
     },
@@ -242,7 +243,8 @@ fn intro(_root: &Path) -> String {
     format!(
         "# Figures\n\nWritten by `cargo xtask bench [NAME]`. Each ratio is ours to what was measured beside it in \
          the same run: below 1 is less. Last measured on {cores} cores of {model}, which others \
-         share: take ratios, not seconds.\n"
+         share: take ratios, not seconds.\n\nWhat a driver adds to a call, how long the catalogue takes to load \
+         and what it takes of memory: `cargo xtask bench drivers`.\n"
     )
 }
 

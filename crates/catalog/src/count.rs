@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use impasto_domain::{AssetRef, MediaKind, Task, Type, Value, Values};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::size::{ratio, short_side};
 
@@ -22,7 +22,7 @@ const USUAL_FPS: f64 = 24.0;
 const ANY_FRAME: [f64; 3] = [640.0 * 360.0, 1280.0 * 720.0, 3840.0 * 2160.0];
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// The call itself.

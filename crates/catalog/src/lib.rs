@@ -24,6 +24,7 @@ pub mod import;
 mod index;
 mod load;
 mod mapping;
+mod meter;
 mod model;
 mod output;
 mod pointer;
@@ -44,6 +45,7 @@ pub use faults::{ErrorRow, ErrorTable, RetryAfter, Seen};
 pub use index::Named;
 pub use load::capability::CAPABILITIES;
 pub use mapping::{Mapping, OPTIONS, PASSTHROUGH, Place, Request, Rule, Shape, Verb};
+pub use meter::Meter;
 pub use model::{
     Commercial, Lifecycle, LifecycleStatus, Model, Narrowing, Need, Offer, PromptStyle, Quality,
 };

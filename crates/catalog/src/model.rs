@@ -6,6 +6,7 @@ use impasto_domain::{Field, ModelId, OfferId, ProviderId, Task, TaskId, Tier, Va
 use serde::Serialize;
 
 use crate::mapping::{Mapping, OPTIONS, Request};
+use crate::meter::Meter;
 use crate::output::Outputs;
 use crate::read::{similar, suggestion};
 use crate::tariff::{Price, TimeEstimate};
@@ -201,6 +202,9 @@ pub struct Offer {
     pub version: String,
     /// What a call costs.
     pub price: Price,
+    /// Where an answer says how much was billed, if not where the provider says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<Meter>,
     /// How long a call is expected to take.
     pub time: TimeEstimate,
     /// Programs that must be on this machine.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::body::FileForm;
 use crate::faults::ErrorTable;
+use crate::meter::Meter;
 use crate::model::Need;
 use crate::probe::Probe;
 use crate::wire::{Upload, Wire};
@@ -65,6 +66,9 @@ pub struct Provider {
     /// How its jobs are spoken to, by name, for the dialect `submit-poll`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub wires: BTreeMap<String, Wire>,
+    /// Where its answers say how much was billed, where an offer does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<Meter>,
     /// How a file is brought there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload: Option<Upload>,

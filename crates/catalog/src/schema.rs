@@ -204,11 +204,19 @@ pub fn provider() -> Json {
             "headers": { "type": "object", "additionalProperties": { "type": "string" } },
             "rate": object(rate, &["calls", "per_s"]), "errors": errors(),
             "wires": { "type": "object", "additionalProperties": wire() }, "upload": upload,
-            "files": { "enum": FILE_FORMS }, "idempotency_header": text(),
+            "count": count(), "files": { "enum": FILE_FORMS }, "idempotency_header": text(),
             "probe": probe(),
         }),
         &["id", "title", "description", "dialect", "concurrency"],
     )
+}
+
+fn count() -> Json {
+    let units: Vec<&str> = Unit::WORDS.iter().map(|(word, _)| *word).collect();
+    let count = json!({
+        "header": text(), "at": text(), "unit": { "enum": units }, "each": { "type": "number" },
+    });
+    object(count, &[])
 }
 
 fn line(amount_key: &str) -> Json {
@@ -298,7 +306,8 @@ fn offer() -> Json {
             "provider": text(), "task": text(), "endpoint": text(), "variant": text(),
             "wire": text(), "version": text(), "needs": needs(), "lifecycle": lifecycle(),
             "source": { "type": "string" }, "verified": { "type": "boolean" },
-            "capabilities": capabilities(), "price": price(), "time": object(time, &["fixed_ms"]),
+            "capabilities": capabilities(), "price": price(), "count": count(),
+            "time": object(time, &["fixed_ms"]),
             "assume": { "type": "object" }, "params": { "type": "object" },
             "map": object(map, &[]), "size": object(size, &[]),
             "input": { "type": "object", "additionalProperties": parameter() },

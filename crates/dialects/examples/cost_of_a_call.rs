@@ -1,7 +1,9 @@
-//! What a driver adds to a call: making a request from an input, and reading an answer.
+//! What a driver adds to a call: making a request from an input, and reading an answer; and what the
+//! catalogue takes that it goes by.
 //!
 //! `cargo run --release -p impasto-dialects --example cost_of_a_call` prints one JSON object a line. The
-//! floor is what cannot be left out: writing and reading the same JSON, and base64 of the same file.
+//! floor is what cannot be left out: writing and reading the same JSON, base64 of the same file, reading
+//! the same files as TOML, and the bytes of these files.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use impasto_catalog::{Catalog, Encoding, FileForm, FileSource, Offer, Provider, Seen};
+use impasto_catalog::{Catalog, Encoding, FileForm, FileSource, Layer, Offer, Provider, Seen};
 use impasto_dialects::hosted::{Answer, ByFile, Hosted, HostedOptions, Settings, ask_for, sent_by};
 use impasto_dialects::inline;
 use impasto_domain::{AssetRef, Bench, Error, MediaFacts, MediaKind, Result, Values, Workbench};
@@ -183,10 +185,47 @@ fn with_files_inside(catalog: &Catalog) -> Result<(&Offer, &Provider, impasto_ca
     found.ok_or_else(|| Error::internal("nobody answers with a picture inside"))
 }
 
+/// How many catalogues are held at once, to tell what one takes.
+const HELD: usize = 8;
+
+/// How long the catalogue takes to be loaded, and what one that is loaded takes of memory.
+fn catalogue() -> Result<Vec<String>> {
+    let layer = Layer::embedded();
+    let text_bytes: usize = layer.files.iter().map(|(_, text)| text.len()).sum();
+    let load = nanoseconds(1, || Catalog::load(std::slice::from_ref(&layer)).is_ok());
+    let floor = nanoseconds(1, || {
+        let read = |(_, text): &(String, String)| text.parse::<toml::Table>().map(drop).is_ok();
+        layer.files.iter().filter(|file| read(file)).count()
+    });
+    // What was freed is used again first, so the first catalogues fill that up.
+    let mut held = Vec::new();
+    let mut resident = [0.0; 2];
+    for bytes in &mut resident {
+        for _ in 0..HELD {
+            held.push(Catalog::embedded()?);
+        }
+        *bytes = resident_bytes();
+    }
+    let [before, after] = resident;
+    black_box(&held);
+    let memory = json!({
+        "figure": "memory of the loaded catalogue", "unit": "bytes",
+        "ours": ((after - before) / HELD as f64).round(), "peer": text_bytes,
+        "peer_name": "the text of its files",
+    });
+    Ok(vec![figure("loading the catalogue", load, floor), memory.to_string()])
+}
+
+fn resident_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) * 1024.0
+}
+
 #[expect(clippy::print_stdout, reason = "this program prints what it measures")]
 fn main() -> Result<()> {
     let catalog = Catalog::embedded()?;
-    let lines = [building(&catalog)?, parsing(&catalog)?].concat();
+    let lines = [building(&catalog)?, parsing(&catalog)?, catalogue()?].concat();
     println!("{}", lines.join("\n"));
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! What starts, polls and ends alike in every dialect that has a driver of its own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use impasto_catalog::{FileIn, Measured, Offer, Outputs, Request};
-use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, Type, Value, Workbench};
+use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, Type, Workbench};
 use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::{BoxFuture, Response};
 use serde_json::Value as Json;
@@ -14,8 +13,6 @@ use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
 const ABOUT_ASKING: [u16; 6] = [401, 402, 403, 408, 425, 429];
-/// The fact of a handle that is an output which was taken in already.
-const OUTPUT: &str = "output";
 
 /// An attempt that is about to be started.
 pub(crate) struct Begun<'c> {
@@ -29,7 +26,9 @@ impl<'c> Begun<'c> {
     pub(crate) fn new(hosted: &'c Hosted, call: &'c StartCall) -> Result<Self> {
         let (offer, provider) = call.offered()?;
         let account = hosted.account(provider)?;
-        Ok(Self { call, offer, account, request: offer.request(&call.input) })
+        let request = offer.request(&call.input);
+        account.check_ways(&request.body, &call.input, &*call.bench)?;
+        Ok(Self { call, offer, account, request })
     }
 
     /// The body as JSON, its files brought there as the provider's file says.
@@ -98,6 +97,7 @@ impl<'c> Begun<'c> {
             let what = || self.account.garbled(&answer, Purpose::Start, "that is no sound");
             return Err(error.unwrap_or_else(what));
         }
+        let headers = headers_of(&response);
         let mut live = Live::new(&*self.call.bench, name, samples);
         let mut sound = Vec::new();
         loop {
@@ -107,7 +107,7 @@ impl<'c> Begun<'c> {
             live.hear(&piece);
             sound.extend_from_slice(&piece);
         }
-        Ok(of_sound(sound, &media_type, samples))
+        Ok(of_sound(sound, &media_type, samples).told_by(headers))
     }
 
     fn understood(&self, answer: Answer) -> Result<Answer> {
@@ -137,14 +137,17 @@ impl<'c> Begun<'c> {
         cost: Option<Money>,
     ) -> Result<Started, Failure> {
         let outputs = self.outputs()?;
+        let (provider, estimate) = (self.account.provider, self.call.estimate);
+        let counted = answer.counted(self.offer, provider, estimate);
         let links = outputs.rules.iter().any(|rule| rule.file == FileIn::Url);
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && cost.is_none() && answer.bytes.len() <= most {
             outputs.read(&answer.json).map_err(|error| self.useless(error, cost))?;
-            let (facts, expected) = (BTreeMap::new(), self.call.estimate);
-            let handle = Handle { facts, expected, answer: Some(answer.json) };
+            let (expected, answer) = (counted.unwrap_or(estimate), Some(answer.json));
+            let handle = Handle { expected, answer, ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
+        let cost = cost.or(counted);
         let taken = self.account.take_in(outputs, &answer, &NoItems, &self.call.bench).await;
         match taken {
             Ok(output) => Ok(Started::Done(Ended { output, cost })),
@@ -200,11 +203,8 @@ impl<'j> Running<'j> {
 
     /// The end of a job that was done when it was started, if it is one.
     pub(crate) async fn kept(&self) -> Option<Result<Polled>> {
-        if let Ok(text) = self.handle.fact(OUTPUT) {
-            let json = serde_json::from_str(text).unwrap_or_default();
-            let output = Value::from_json(json).ok().and_then(|value| value.as_map().cloned());
-            let output = output.ok_or_else(|| Error::internal("the kept output is none"));
-            return Some(output.map(|output| Polled::Done(Ended { output, cost: None })));
+        if let Some(ended) = self.handle.ended() {
+            return Some(ended.map(Polled::Done));
         }
         let json = self.handle.answer.clone()?;
         Some(self.done(&of_json(json), None).await)
@@ -212,7 +212,7 @@ impl<'j> Running<'j> {
 
     /// Whether nothing is left to be stopped.
     pub(crate) fn is_kept(&self) -> bool {
-        self.handle.answer.is_some() || self.handle.facts.contains_key(OUTPUT)
+        self.handle.is_over()
     }
 
     /// Asks, and gives what is good, or the end that a bad answer means.
@@ -244,6 +244,8 @@ impl<'j> Running<'j> {
     /// Brings home what the job made.
     pub(crate) async fn done(&self, answer: &Answer, cost: Option<Money>) -> Result<Polled> {
         let outputs = outputs_of(self.offer)?;
+        let counted = answer.counted(self.offer, self.account.provider, self.handle.expected);
+        let cost = cost.or(counted);
         match self.account.take_in(outputs, answer, &NoItems, self.bench()).await {
             Ok(output) => {
                 self.account.forget_lines(&self.job.handle);
@@ -252,7 +254,7 @@ impl<'j> Running<'j> {
             }
             Err(error) if error.retry => Err(error),
             // It was done and what it made cannot be had: doing it again would cost that again.
-            Err(error) => Ok(self.ended(error, self.handle.expected)),
+            Err(error) => Ok(self.ended(error, cost.unwrap_or(self.handle.expected))),
         }
     }
 
@@ -306,14 +308,14 @@ pub(crate) async fn find_by_starting(
     }
     Ok(match again.await {
         Ok(Started::Running(handle)) => Found::Running(handle),
-        Ok(Started::Done(ended)) => {
-            let output = Value::from(ended.output).to_json().to_string();
-            let facts = [(OUTPUT.to_owned(), output)].into();
-            let expected = ended.cost.unwrap_or(call.estimate);
-            Found::Running(Handle { facts, expected, answer: None }.write())
-        }
+        Ok(Started::Done(ended)) => Found::Running(Handle::of_ended(ended, call.estimate).write()),
         Err(_) => Found::Unknown,
     })
+}
+
+/// The headers of an answer that is read while it comes.
+pub(crate) fn headers_of(response: &Response) -> Vec<(String, String)> {
+    response.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Where an offer's answer has its output.

@@ -16,7 +16,7 @@ pub(crate) use start::attempt_name;
 
 use impasto_catalog::{Offer, Outputs, Provider, Wire};
 use impasto_domain::{Error, ErrorKind, Result};
-use impasto_engine::{Failure, Found, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started};
 
 use crate::hosted::Hosted;
 use crate::remote::Dialect;
@@ -49,10 +49,6 @@ impl Dialect for SubmitPoll {
 
     async fn give_up(&self, job: &Job) -> Result<()> {
         self.running(job)?.cancel().await
-    }
-
-    async fn find(&self, call: &StartCall) -> Result<Found> {
-        self.find_job(call).await
     }
 }
 

@@ -206,6 +206,7 @@ impl AssetRef {
             "image/jpeg" => "jpg",
             "image/webp" => "webp",
             "image/avif" => "avif",
+            "image/svg+xml" => "svg",
             "video/mp4" => "mp4",
             "audio/wav" => "wav",
             "audio/mp4" => "m4a",

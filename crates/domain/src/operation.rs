@@ -29,6 +29,12 @@ pub trait Workbench: Send + Sync {
         false
     }
 
+    /// An address at which others can fetch an asset for a while; nothing where nobody reaches us.
+    fn address(&self, asset: &AssetRef) -> Option<String> {
+        let _nobody_reaches_us = asset;
+        None
+    }
+
     /// Whether somebody asked for it to stop. Ask at least every tenth of a second of work.
     fn cancelled(&self) -> bool;
 

@@ -141,14 +141,18 @@ impl AttemptTask {
         let answer = tokio::select! {
             answer = starting => answer,
             error = self.out_of_time(deadline) => {
-                return Begun::Over(self.in_doubt(call, error).await);
+                return Begun::Over(match self.found(call, &error).await {
+                    // There is no time left to wait for it, or nobody wants it any more.
+                    Begun::Job(handle) => self.stop_job(handle, error).await,
+                    Begun::Over(ending) => ending,
+                });
             }
         };
         match answer {
             Ok(Started::Done(ended)) => Begun::Over(Ending::Done(ended)),
             Ok(Started::Running(handle)) => self.accepted(handle),
             Err(failure) if failure.error.kind == ErrorKind::InDoubt => {
-                Begun::Over(self.in_doubt(call, failure.error).await)
+                self.found(call, &failure.error).await
             }
             Err(failure) => Begun::Over(Ending::Failed(failure)),
         }
@@ -176,15 +180,13 @@ impl AttemptTask {
         Duration::from_millis(self.options.stop_grace_ms)
     }
 
-    /// A start that was not answered: only the provider can tell whether it took the job.
-    async fn in_doubt(&self, call: StartCall, error: Error) -> Ending {
+    /// A start that was not answered, and why: only the provider can tell whether it took the job. What
+    /// it took is a job like any other: it will be billed, so what it gives is waited for.
+    async fn found(&self, call: StartCall, error: &Error) -> Begun {
         match self.driver.find(call).await {
-            Ok(Found::Never) => error.into(),
-            Ok(Found::Running(handle)) => {
-                self.tell_accepted(&handle);
-                self.stop_job(handle, error).await
-            }
-            Ok(Found::Unknown) | Err(_) => Ending::Lost,
+            Ok(Found::Never) => Begun::Over(error.clone().into()),
+            Ok(Found::Running(handle)) => self.accepted(handle),
+            Ok(Found::Unknown) | Err(_) => Begun::Over(Ending::Lost),
         }
     }
 

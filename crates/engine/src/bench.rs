@@ -1,11 +1,14 @@
 //! The workbench that the engine lends: files of the blob store, progress to whoever listens, and
 //! the wish to stop.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use impasto_domain::{AssetRef, InstanceKey, MediaFacts, News, Result, Workbench};
+use impasto_domain::{
+    AssetRef, Digest, InstanceKey, MediaFacts, News, Result, TenantId, Workbench,
+};
 use impasto_store::BlobStore;
 use tokio::sync::Notify;
 
@@ -96,8 +99,20 @@ pub(crate) enum Listener {
     Run(ProgressTo),
 }
 
+/// Gives an address at which others can fetch a file of a tenant for a while, where they reach us.
+pub type Addresses = Arc<dyn Fn(&TenantId, &AssetRef) -> Option<String> + Send + Sync>;
+
+/// Which files of an attempt can have an address.
+pub(crate) struct Lent {
+    pub(crate) tenant: TenantId,
+    pub(crate) addresses: Addresses,
+    /// The files that the run knows of: whoever asks for another does not get it.
+    pub(crate) known: BTreeSet<Digest>,
+}
+
 /// A workbench over the blob store.
 pub(crate) struct EngineBench {
+    lent: Option<Lent>,
     blobs: Arc<dyn BlobStore>,
     stop: Arc<Stop>,
     listener: Listener,
@@ -109,7 +124,12 @@ pub(crate) struct EngineBench {
 impl EngineBench {
     pub(crate) fn new(blobs: Arc<dyn BlobStore>, stop: Arc<Stop>, listener: Listener) -> Self {
         let (last_told, parts) = (Mutex::new(None), AtomicU64::new(0));
-        Self { blobs, stop, listener, last_told, parts }
+        Self { blobs, stop, listener, last_told, parts, lent: None }
+    }
+
+    /// The same, whose files can be fetched from elsewhere.
+    pub(crate) fn lending(self, lent: Option<Lent>) -> Self {
+        Self { lent, ..self }
     }
 
     /// Whether enough time has gone by since progress was told; the end is always told.
@@ -170,7 +190,40 @@ impl Workbench for EngineBench {
         matches!(&self.listener, Listener::Run(to) if to.wants_news && to.hub.has_listeners())
     }
 
+    fn address(&self, asset: &AssetRef) -> Option<String> {
+        let lent = self.lent.as_ref().filter(|lent| lent.known.contains(&asset.digest))?;
+        (lent.addresses)(&lent.tenant, asset)
+    }
+
     fn cancelled(&self) -> bool {
         self.stop.ends_work()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use impasto_store::MemoryBlobs;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_run_knows_of_has_an_address() {
+        let bench = EngineBench::new(
+            Arc::new(MemoryBlobs::default()),
+            Arc::new(Stop::default()),
+            Listener::Nobody,
+        );
+        let given = bench.write(b"given".to_vec(), "image/png", MediaFacts::default()).unwrap();
+        let made = bench.write(b"made".to_vec(), "image/png", MediaFacts::default()).unwrap();
+        assert_eq!(bench.address(&given), None);
+        let addresses: Addresses = Arc::new(|tenant, asset| {
+            Some(format!("https://media.example/{tenant}/{}", asset.digest.short()))
+        });
+        let tenant = TenantId::new("acme");
+        let lent = Lent { tenant, addresses, known: [given.digest].into() };
+        let bench = bench.lending(Some(lent));
+        let address = format!("https://media.example/acme/{}", given.digest.short());
+        assert_eq!(bench.address(&given), Some(address));
+        assert_eq!(bench.address(&made), None);
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::bench::{EngineBench, Listener, ProgressFn, Stop};
+use crate::bench::{Addresses, EngineBench, Listener, ProgressFn, Stop};
 use crate::figures::EngineFigures;
 use crate::identity::workflow_seed;
 use crate::live::{Inner, Live};
@@ -125,6 +125,12 @@ impl Engine {
     /// The catalogue as it is now.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.catalog()
+    }
+
+    /// Says where others fetch files from now on; once.
+    pub fn lend(&self, addresses: Addresses) {
+        // Who comes later serves the same files.
+        let _ = self.inner.addresses.set(addresses);
     }
 
     /// Whether somebody who can be used here does this task.

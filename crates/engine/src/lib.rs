@@ -30,7 +30,7 @@ mod runner;
 mod summary;
 mod updates;
 
-pub use bench::ProgressFn;
+pub use bench::{Addresses, ProgressFn};
 pub use driver::{Driver, Ended, Failure, Found, Job, Polled, Slot, StartCall, Started};
 pub use engine::{Answer, Engine, Left, RunHandle, Submitted};
 pub use figures::{DURATION_BOUNDS_MS, EngineFigures, OfferFigures};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use impasto_catalog::Catalog;
@@ -13,6 +13,7 @@ use impasto_router::Health;
 use impasto_workflow::{Event, Plan, State};
 use tokio::sync::broadcast;
 
+use crate::bench::Addresses;
 use crate::engine::{Left, to_text};
 use crate::figures::Counter;
 use crate::health::HealthWatch;
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     live: Mutex<LiveRuns>,
     draining: AtomicBool,
     endings: broadcast::Sender<Left>,
+    /// Where others fetch files, once somebody listens.
+    pub(crate) addresses: OnceLock<Addresses>,
 }
 
 /// Plans that were run lately.
@@ -104,6 +107,7 @@ impl Inner {
             live: Mutex::default(),
             draining: AtomicBool::new(false),
             endings: broadcast::Sender::new(ENDINGS),
+            addresses: OnceLock::new(),
             parts,
         }
     }

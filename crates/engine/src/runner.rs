@@ -27,7 +27,7 @@ use impasto_workflow::{Call, Command, Event, Outcome, State, Status, apply};
 use tokio::sync::mpsc;
 
 use crate::attempt::{AttemptTask, Begin, idempotency_key};
-use crate::bench::{EngineBench, Listener, ProgressTo, Stop};
+use crate::bench::{EngineBench, Lent, Listener, ProgressTo, Stop};
 use crate::driver::{Slot, StartCall};
 use crate::identity::{output_key, takes_seed, with_seed};
 use crate::live::Inner;
@@ -390,6 +390,13 @@ impl Runner {
         }
     }
 
+    /// Which files of an input others can fetch. What is made of one on the way has no address.
+    fn lent(&self, input: &Values) -> Option<Lent> {
+        let addresses = Arc::clone(self.inner.addresses.get()?);
+        let known = input.values().flat_map(Value::assets).map(|asset| asset.digest).collect();
+        Some(Lent { tenant: self.tenant.clone(), addresses, known })
+    }
+
     fn task(&mut self, claim: Claim, slot: Slot) -> Result<AttemptTask, (u32, Error)> {
         let Claim { key, attempt, offer, timeout_ms } = claim;
         let parts = &self.inner.parts;
@@ -400,10 +407,11 @@ impl Runner {
         let driver = self.inner.driver(&self.catalog, &offer.provider).map_err(failed)?;
         let stop = Arc::new(Stop::default());
         self.stops.insert(key.clone(), Arc::clone(&stop));
-        let bench =
-            EngineBench::new(Arc::clone(&parts.blobs), Arc::clone(&stop), self.listener(&key));
         let input = self.state.instance(&key).and_then(|instance| instance.input.as_deref());
         let input = input.cloned().unwrap_or_default();
+        let bench =
+            EngineBench::new(Arc::clone(&parts.blobs), Arc::clone(&stop), self.listener(&key))
+                .lending(self.lent(&input));
         let input = with_seed(task, input, self.state.seed(), &key);
         let prepare = Prepare {
             catalog: Arc::clone(&self.catalog),

@@ -183,7 +183,10 @@ impl Importer for SandboxImporter {
                 let facts = MediaFacts { foreign: true, ..facts? };
                 bench.write(bytes.to_vec(), "video/mp4", facts)
             }
-            None => self.import_bytes(bytes, name, bench),
+            None => {
+                let imported = self.sandbox.import_result(bytes, name)?;
+                bench.write(imported.bytes, &imported.media_type, imported.facts)
+            }
         }
     }
 }

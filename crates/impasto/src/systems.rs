@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use impasto_catalog::{Catalog, Model, Offer};
+use impasto_dialects::drivers;
 
 const INTRO: &str = "# Systems\n\nWritten by `cargo xtask generate` from `catalog/`. A model that is served is called through any of \
 its providers; which of them this program can reach, and with which key, `impasto models show MODEL` says.\n\n\
@@ -38,12 +39,23 @@ fn providers(catalog: &Catalog) -> String {
         let keys = provider.auth.as_ref().map(|auth| auth.env.join("` or `"));
         let keys = keys.map(|keys| format!("`{keys}`")).unwrap_or_default();
         let offers = counts.get(provider.id.as_str()).copied().unwrap_or_default();
+        let spoken = if is_spoken(&provider.dialect) { "" } else { ": not called yet" };
         table.push_str(&format!(
-            "| {} (`{}`) | `{}` | {offers} | {keys} |\n",
+            "| {} (`{}`) | `{}`{spoken} | {offers} | {keys} |\n",
             provider.title, provider.id, provider.dialect
         ));
     }
+    table.push_str(UNSPOKEN);
     table
+}
+
+/// What the page says of dialects that nothing here speaks.
+const UNSPOKEN: &str = "\n*Not called yet*: the catalogue describes what these providers serve and what it costs, \
+and no driver of this program speaks their dialect, so no call goes there. A model that is served only there cannot be called.\n";
+
+/// Whether a driver speaks a dialect: one for hosted providers, or one of this process.
+fn is_spoken(dialect: &str) -> bool {
+    drivers::names().chain(["tools", "sketch"]).any(|spoken| spoken == dialect)
 }
 
 fn row(catalog: &Catalog, model: &Model) -> String {
@@ -54,8 +66,12 @@ fn row(catalog: &Catalog, model: &Model) -> String {
         let served = |offer: &&&Offer| {
             offer.provider.as_str() == provider && offer.lifecycle.status.is_served()
         };
+        let dialect = catalog.providers.values().find(|known| known.id.as_str() == provider);
         match offers.iter().filter(served).count() {
             0 => format!("{provider} (no more)"),
+            _ if dialect.is_some_and(|known| !is_spoken(&known.dialect)) => {
+                format!("{provider} (not called yet)")
+            }
             1 => provider.to_owned(),
             count => format!("{provider} ({count})"),
         }

@@ -32,6 +32,10 @@ pub struct Limits {
     pub triangles: u64,
     /// Size of the buffers of a mesh.
     pub mesh_bytes: u64,
+    /// Size of a drawing.
+    pub drawing_bytes: u64,
+    /// Parts of a drawing, each counted as often as it is drawn.
+    pub drawing_parts: u64,
     /// Address space of the process that decodes.
     pub memory_bytes: u64,
     /// Time for it, by the clock on the wall.
@@ -71,6 +75,8 @@ impl Default for Limits {
             sample_rate: 192_000,
             triangles: 2_000_000,
             mesh_bytes: 64 * MEGABYTE,
+            drawing_bytes: 16 * MEGABYTE,
+            drawing_parts: 200_000,
             memory_bytes: 1_000 * MEGABYTE,
             wall_ms: 30_000,
             ffmpeg_memory_bytes: 4_000 * MEGABYTE,

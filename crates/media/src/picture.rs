@@ -56,6 +56,10 @@ impl Picture {
 
     /// Reads an image asset from the bench.
     pub fn read(bench: &dyn Workbench, asset: &AssetRef) -> Result<Self> {
+        if asset.media_type == "image/svg+xml" {
+            let message = "this is a drawing (SVG), and the tools read only pictures of pixels";
+            return Err(Error::invalid(message).hint("ask the model for PNG"));
+        }
         Self::decode(&bench.read(asset)?)
     }
 

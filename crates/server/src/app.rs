@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use impasto_catalog::Catalog;
 use impasto_domain::{AssetRef, Digest, Error, ErrorKind, Result, TenantId};
-use impasto_engine::{Clock, Engine};
+use impasto_engine::{Addresses, Clock, Engine};
 use impasto_store::{AssetEntry, AssetRole, BlobStore, Store};
 use impasto_workflow::Plan;
 use tokio::sync::Semaphore;
@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::calls::to_text;
 use crate::fetch::Fetch;
 use crate::figures::Figures;
+use crate::files::Base;
 use crate::keys::{Keyring, Memory};
 
 /// Reads the catalogue from where it came.
@@ -67,7 +68,7 @@ struct Shelf {
 impl App {
     pub(crate) fn new(parts: Parts, options: ServerOptions) -> Self {
         let intakes = Semaphore::new(options.intakes_at_once.max(1));
-        Self {
+        let app = Self {
             inner: Arc::new(Inner {
                 parts,
                 options,
@@ -76,7 +77,25 @@ impl App {
                 keyring: Keyring::default(),
                 shelf: Mutex::default(),
             }),
+        };
+        if let Some(addresses) = app.addresses() {
+            app.engine().lend(addresses);
         }
+        app
+    }
+
+    /// How providers fetch files here that they take only by an address; nothing where nobody has
+    /// said at which address others reach us.
+    pub(crate) fn addresses(&self) -> Option<Addresses> {
+        let base = self.options().public_base.trim_end_matches('/').to_owned();
+        if base.is_empty() {
+            return None;
+        }
+        let (weak, base) = (Arc::downgrade(&self.inner), Base(base));
+        Some(Arc::new(move |tenant, asset| {
+            let app = Self { inner: weak.upgrade()? };
+            Some(app.file_url(&base, &Caller::reader(tenant.clone()), asset))
+        }))
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -7,6 +7,7 @@ use impasto_domain::{Diagnostic, Field, OfferId, ProviderId, Task, TaskId, Type}
 
 use super::field::{check_sizes, check_texts};
 use super::mapping::{read_inputs, read_mapping, read_said, read_size, read_template, read_values};
+use super::provider::read_meter;
 use super::rates::Reading;
 use super::{capability, input_named, model, output, rates};
 use crate::body::FileForm;
@@ -81,6 +82,7 @@ pub(super) fn read_offer(mut table: Table<'_>, model: &Model, catalog: &Catalog)
     let source = table.get("source").and_then(|node| node.text());
     let verified = table.get("verified").and_then(|node| node.boolean()).unwrap_or(true);
     let stated = table.get("capabilities").map(capability::read).unwrap_or_default();
+    let count = table.get("count").and_then(read_meter);
     let keys = Keys::of(&mut table);
     let (problems, span) = (table.problems, table.span);
     table.finish("an offer");
@@ -104,6 +106,7 @@ pub(super) fn read_offer(mut table: Table<'_>, model: &Model, catalog: &Catalog)
         wire: wire.and_then(|node| read_wire(node, provider)),
         version: version.unwrap_or_else(|| model.version.clone()),
         price: price?,
+        count,
         time: time?,
         needs,
         lifecycle,

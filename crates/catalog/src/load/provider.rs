@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::model::{read_concurrency, read_needs};
 use crate::body::FileForm;
+use crate::meter::Meter;
 use crate::provider::{Auth, AuthScheme, Concurrency, Provider};
 use crate::read::{Node, Table, suggestion};
 use crate::wire::Call;
@@ -31,6 +32,7 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
     let rate = table.get("rate").and_then(|node| told(node));
     let errors = table.get("errors").and_then(|node| told(node)).unwrap_or_default();
     let wires = table.get("wires");
+    let count = table.get("count").and_then(read_meter);
     let upload = table.get("upload").and_then(|node| told(node));
     let files = table.get("files").and_then(|node| node.one_of("way for a file", &FORMS));
     let idempotency_header = table.get("idempotency_header").and_then(|node| node.words());
@@ -51,6 +53,7 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
         rate,
         errors,
         wires: wires.and_then(|node| told(node)).unwrap_or_default(),
+        count,
         upload,
         files,
         idempotency_header,
@@ -73,6 +76,15 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
 /// Something that says of itself how it is read; what is wrong with it is told where it is.
 fn told<T: DeserializeOwned>(node: Node<'_>) -> Option<T> {
     node.told()
+}
+
+/// Reads where an answer says how much was billed.
+pub(super) fn read_meter(node: Node<'_>) -> Option<Meter> {
+    let meter: Meter = node.told()?;
+    if let Some(problem) = meter.problem() {
+        node.problem(problem, Some("header = \"x-billed-units\"".to_owned()));
+    }
+    Some(meter)
 }
 
 fn read_auth(node: Node<'_>) -> Option<Auth> {

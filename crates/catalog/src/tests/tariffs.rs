@@ -3,7 +3,7 @@
 use impasto_domain::{AssetRef, Digest, MediaFacts, Money, Value, Values};
 
 use super::{HEAD, PROVIDER, layer};
-use crate::{BilledOn, Catalog, Measured, Offer, Price, Unit};
+use crate::{BilledOn, Catalog, Measured, Meter, Offer, Price, Seen, Unit};
 
 const TASK: &str = r#"id = "make"
 title = "Make"
@@ -284,4 +284,67 @@ fn what_nobody_knows_is_said_to_be_unknown() {
     let price = &offer.offers.values().next().unwrap().price;
     assert!(!price.known && !price.is_free());
     assert_eq!(price.describe(), "not known");
+}
+
+/// Checks what a call cost by what its answer counted, in micro-dollars.
+fn check_counted(lines: &str, meters: (&str, &str), told: &str, micros: Option<i64>) {
+    let offer = offer(lines, meters.1);
+    let mut provider = Catalog::embedded().unwrap().providers.values().next().unwrap().clone();
+    provider.count = toml::from_str::<Meters>(meters.0).unwrap().count;
+    let header = |name: &str| (name == "x-counted").then(|| told.to_owned());
+    let body = serde_json::json!({ "usage": { "seconds": 8 } });
+    let seen = Seen { status: 200, header: &header, body: &body };
+    let counted = offer.counted(&provider, &seen, Money::micros(400_000));
+    assert_eq!(counted, micros.map(Money::micros), "{lines} {meters:?} {told}");
+}
+
+#[derive(serde::Deserialize)]
+struct Meters {
+    count: Option<Meter>,
+}
+
+#[test]
+fn what_the_provider_counts_settles_a_plain_price() {
+    let any = ("count = { header = \"X-Counted\" }", "");
+    let second = "lines = [{ per = \"second\", usd = 0.1 }]";
+    check_counted(second, any, "5.5", Some(550_000));
+    for silent in ["", "five", "-1", "0", "inf", "NaN"] {
+        check_counted(second, any, silent, None);
+    }
+    check_counted(second, ("", ""), "5.5", None);
+    // What is far from what was expected counts something else.
+    check_counted(second, any, "16", Some(1_600_000));
+    check_counted(second, any, "16.1", None);
+    check_counted(second, any, "0.9", None);
+    // Only one plain line leaves no doubt.
+    for doubtful in [
+        "lines = [{ per = \"second\", usd = 0.1, tiers = [{ when = { resolution = \"4k\" }, usd = 0.3 }] }]",
+        "lines = [{ per = \"second\", usd = 0.1 }, { per = \"request\", usd = 0.1 }]",
+        "lines = [{ per = \"second\", usd = 0.1, free = 1 }]",
+        "lines = [{ per = \"second\", usd = 0.1, when = { texture = true } }]",
+        "multipliers = [{ when = { texture = true }, by = 3 }], lines = [{ per = \"second\", usd = 0.1 }]",
+    ] {
+        check_counted(doubtful, any, "5.5", None);
+    }
+    // Credits: one for a character, or half a one, as the offer says.
+    let speech = "lines = [{ per = \"thousand_characters\", usd = 0.08 }]";
+    let credits =
+        "count = { header = \"x-counted\", unit = \"thousand_characters\", each = 0.001 }";
+    let halves = "count = { header = \"x-counted\", unit = \"thousand_characters\", each = 0.002 }";
+    check_counted(speech, (credits, ""), "5000", Some(400_000));
+    check_counted(speech, (credits, halves), "2500", Some(400_000));
+    check_counted(second, (credits, ""), "5000", None);
+    let inside = "count = { at = \"/usage/seconds\", unit = \"second\" }";
+    check_counted(second, (inside, ""), "", Some(800_000));
+}
+
+#[test]
+fn a_count_is_in_one_place() {
+    for bad in ["{}", "{ header = \"a\", at = \"/b\" }", "{ header = \"a\", each = 0 }"] {
+        let price = format!("price = \"unknown\"\ncount = {bad}");
+        assert!(super::one(&price).is_err(), "{bad}");
+    }
+    assert!(
+        super::one("price = \"unknown\"\ncount = { header = \"a\", unit = \"smile\" }").is_err()
+    );
 }

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use super::driver::samples_of;
 use super::wire::{Alignment, TimedSpeech};
 use super::{align, socket};
-use crate::drive::{Begun, of_json, of_sound, output_of_kind, outputs_of};
+use crate::drive::{Begun, headers_of, of_json, of_sound, output_of_kind, outputs_of};
 use crate::hosted::{Answer, Ask, Purpose};
 use crate::sound::{Live, Samples};
 
@@ -50,8 +50,9 @@ pub(super) async fn speak(begun: &Begun<'_>, voice: &str) -> Result<Started, Fai
         (true, false) => timed(begun, post(format!("{path}/with-timestamps")), samples).await?,
         (true, true) => {
             let response = begun.open(post(format!("{path}/stream/with-timestamps"))).await?;
+            let headers = headers_of(&response);
             let live = Live::new(&*begun.call.bench, name, samples);
-            answer_of(lines(begun, response, live).await?, samples, true)
+            answer_of(lines(begun, response, live).await?, samples, true).told_by(headers)
         }
     };
     begun.done(answer, None).await
@@ -68,7 +69,7 @@ async fn timed(begun: &Begun<'_>, ask: Ask, samples: Option<Samples>) -> Result<
         alignment: read.alignment.unwrap_or_default(),
         media_type: String::new(),
     };
-    Ok(answer_of(spoken, samples, true))
+    Ok(answer_of(spoken, samples, true).told_by(answer.headers))
 }
 
 /// The speech that comes in lines of JSON, told while it comes.

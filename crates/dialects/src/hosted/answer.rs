@@ -1,7 +1,8 @@
 //! An answer that was read to its end.
 
 use bytes::Bytes;
-use impasto_catalog::Seen;
+use impasto_catalog::{Offer, Provider, Seen};
+use impasto_domain::Money;
 use serde_json::Value as Json;
 
 /// The most characters of an answer that is not JSON which are looked at for a message.
@@ -58,6 +59,26 @@ impl Answer {
     pub fn retry_after_ms(&self) -> Option<u64> {
         let seconds: f64 = self.header("retry-after")?.trim().parse().ok()?;
         (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0).ceil() as u64)
+    }
+
+    /// The same with the headers of another answer that it does not have, for an answer that was put
+    /// together here of what another said.
+    #[must_use]
+    pub(crate) fn told_by(mut self, headers: Vec<(String, String)>) -> Self {
+        let further = headers.into_iter().filter(|(name, _)| self.header(name).is_none());
+        let further: Vec<_> = further.filter(|(name, _)| !name.starts_with("content-")).collect();
+        self.headers.extend(further);
+        self
+    }
+
+    /// What the provider counted, as money, where it says and the price leaves no doubt.
+    pub(crate) fn counted(
+        &self,
+        offer: &Offer,
+        provider: &Provider,
+        expected: Money,
+    ) -> Option<Money> {
+        self.seen(|seen| offer.counted(provider, seen, expected))
     }
 
     /// Lets the provider's table of errors look at it.

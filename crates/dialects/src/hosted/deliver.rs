@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use impasto_catalog::{Body, Encoding, FileForm, FilePart, Put, Upload};
-use impasto_domain::{AssetRef, Error, ErrorKind, Result, Workbench};
+use impasto_domain::{AssetRef, Error, ErrorKind, Result, Value, Values, Workbench};
 use impasto_net::{BoxFuture, Grade, Limits, Multipart, Request};
 use serde_json::Value as Json;
 
@@ -63,6 +63,41 @@ impl Uploads for ByFile {
 }
 
 impl Account<'_> {
+    /// Refuses a body with a file that the provider takes only by an address, where there is none: its
+    /// file describes no upload, the file is not one that it gave us a moment ago, and nobody reaches
+    /// us to fetch it. Nothing was sent yet, so another offer can be taken.
+    ///
+    /// # Errors
+    /// A file has no way there. The message names the input.
+    pub fn check_ways(&self, body: &Body, input: &Values, bench: &dyn Workbench) -> Result<()> {
+        if self.provider.upload.is_some() {
+            return Ok(());
+        }
+        let has_none = |file: &&FilePart| {
+            matches!(file.form, FileForm::Url | FileForm::Upload)
+                && !(file.form == FileForm::Url && bench.address(&file.asset).is_some())
+                && self
+                    .hosted
+                    .inner
+                    .remembered
+                    .find(&self.provider.id, &file.asset.digest)
+                    .is_none()
+        };
+        let Some(file) = body.files().into_iter().find(has_none) else { return Ok(()) };
+        let holds =
+            |value: &Value| value.assets().iter().any(|asset| asset.digest == file.asset.digest);
+        let named = input.iter().find(|(_, value)| holds(value));
+        let name = named.map_or("a file", |(name, _)| name.as_str());
+        let message = format!(
+            "{} takes `{name}` only by a public address, and the file has none",
+            self.provider.title
+        );
+        Err(Error::unavailable(message).hint(
+            "say in `public_base` of the server's configuration where others reach it, use a model of \
+             another provider, or a file that this provider made within the last minutes",
+        ))
+    }
+
     /// A body as what is sent, with its files brought to the provider.
     ///
     /// # Errors
@@ -151,6 +186,12 @@ impl Account<'_> {
             let remembered = &self.hosted.inner.remembered;
             if let Some(name) = remembered.find(&self.provider.id, &asset.digest) {
                 return Ok(name);
+            }
+            if part.form == FileForm::Url
+                && self.provider.upload.is_none()
+                && let Some(address) = bench.address(asset)
+            {
+                return Ok(address);
             }
             let file = self.read_file(asset, bench).await?;
             if let Some(Delivered { name, kept_s }) = uploads.bring(self, &file).await? {

@@ -41,6 +41,9 @@ impl SubmitPoll {
 
 impl Running<'_> {
     pub(super) async fn poll(&self) -> Result<Polled> {
+        if let Some(ended) = self.handle.ended() {
+            return ended.map(Polled::Done);
+        }
         if let Some(json) = &self.handle.answer {
             let answer = of_json(json.clone());
             return self.end(&answer, &answer).await;
@@ -144,7 +147,10 @@ impl Running<'_> {
         match output {
             Ok(output) => {
                 self.account.forget_lines(self.name);
+                let (provider, estimate) = (self.account.provider, self.handle.expected);
+                let counted = |answer: &Answer| answer.counted(self.offer, provider, estimate);
                 let cost = self.cost(result).or_else(|| self.cost(told));
+                let cost = cost.or_else(|| counted(result)).or_else(|| counted(told));
                 let expected = Some(self.handle.expected).filter(|money| !money.is_zero());
                 Ok(Polled::Done(Ended { output, cost: cost.or(expected) }))
             }
@@ -187,7 +193,7 @@ impl Running<'_> {
     }
 
     pub(super) async fn cancel(&self) -> Result<()> {
-        if self.handle.answer.is_some() {
+        if self.handle.is_over() {
             return Ok(());
         }
         let Some(call) = &self.wire.cancel else {

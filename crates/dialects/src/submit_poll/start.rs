@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use impasto_catalog::{Answer as Kind, FileIn, JobState, Offer, Outputs, Provider, Wire};
 use impasto_domain::{Digest, Error, ErrorKind, Money, Result, Workbench};
-use impasto_engine::{Ended, Failure, Found, StartCall, Started};
+use impasto_engine::{Ended, Failure, StartCall, Started};
 use serde_json::Value as Json;
 
 use super::items::ItemCall;
@@ -23,28 +23,12 @@ pub(super) struct Submission<'c> {
 }
 
 impl SubmitPoll {
-    /// Looks for a start that was not answered. Only who does nothing twice under one name can be
-    /// asked, and is asked by sending it again.
-    pub(super) async fn find_job(&self, call: &StartCall) -> Result<Found> {
-        let (_, provider) = call.offered()?;
-        if provider.idempotency_header.is_none() || call.bench.cancelled() {
-            return Ok(Found::Unknown);
-        }
-        let submission = self.submission(call).await?;
-        if submission.wire.poll.is_none() {
-            return Ok(Found::Unknown);
-        }
-        match submission.send(call).await {
-            Ok(Started::Running(handle)) => Ok(Found::Running(handle)),
-            Ok(Started::Done(_)) | Err(_) => Ok(Found::Unknown),
-        }
-    }
-
     pub(super) async fn submission<'c>(&'c self, call: &'c StartCall) -> Result<Submission<'c>> {
         let (offer, provider) = call.offered()?;
         let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
         let account = self.hosted.account(provider)?;
         let request = offer.request(&call.input);
+        account.check_ways(&request.body, &call.input, &*call.bench)?;
         let mut facts = facts_of(offer, provider, &call.endpoint, request.path);
         facts.insert("attempt".to_owned(), attempt_name(call));
         let submit = &wire.submit;
@@ -129,7 +113,7 @@ impl Submission<'_> {
             };
             facts.insert(name.clone(), fact);
         }
-        Ok(Started::Running(Handle { facts, expected, answer: None }.write()))
+        Ok(Started::Running(Handle { facts, expected, ..Handle::default() }.write()))
     }
 
     /// An answer that has only links goes into the handle, so that its files are fetched even if this
@@ -139,15 +123,16 @@ impl Submission<'_> {
         let links = self.outputs.rules.iter().any(|rule| is_link(rule.file));
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && answer.bytes.len() <= most && self.has_output(&answer) {
-            let (facts, expected) = (self.facts.clone(), call.estimate);
-            let handle = Handle { facts, expected, answer: Some(answer.json) };
+            let facts = self.facts.clone();
+            let expected = self.cost(call, &answer).unwrap_or(call.estimate);
+            let handle = Handle { facts, expected, answer: Some(answer.json), ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
         self.done(call, &answer).await
     }
 
     async fn done(&self, call: &StartCall, answer: &Answer) -> Result<Started, Failure> {
-        let cost = self.wire.cost.as_ref().and_then(|charge| charge.read(&answer.json));
+        let cost = self.cost(call, answer);
         let output = self.output(answer, &call.bench).await;
         match output {
             Ok(output) => Ok(Started::Done(Ended { output, cost })),
@@ -157,6 +142,12 @@ impl Submission<'_> {
                 cost: cost.unwrap_or(call.estimate),
             }),
         }
+    }
+
+    /// What it cost, if the answer says that or what was counted.
+    fn cost(&self, call: &StartCall, answer: &Answer) -> Option<Money> {
+        let told = self.wire.cost.as_ref().and_then(|charge| charge.read(&answer.json));
+        told.or_else(|| answer.counted(self.offer, self.account.provider, call.estimate))
     }
 
     async fn output(

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test")]
 
 mod conformance;
+mod counts;
+mod listed;
 mod own;
 mod protocols;
 mod restart;
@@ -12,11 +14,11 @@ mod walk;
 
 use std::sync::Arc;
 
-use impasto_catalog::{Catalog, Offer};
+use impasto_catalog::{Catalog, FileForm, FilePart, Offer};
 use impasto_dialects::hosted::{Hosted, HostedOptions};
 use impasto_engine::Importer;
 use impasto_net::{Client, Limits, NetOptions};
-use impasto_testkit::wire::SettingFn;
+use impasto_testkit::wire::{SettingFn, example_of};
 
 /// What drivers share in a test: this machine may be reached, and nothing is waited for long.
 fn hosted(settings: SettingFn, door: Arc<dyn Importer>) -> Hosted {
@@ -32,12 +34,21 @@ fn hosted(settings: SettingFn, door: Arc<dyn Importer>) -> Hosted {
     Hosted::new(Client::new(network).unwrap(), settings, door, options)
 }
 
+/// Whether the files of an offer's example have a way to its provider.
+fn can_bring(catalog: &Catalog, offer: &Offer) -> bool {
+    let body = offer.request(&example_of(catalog, offer).unwrap()).body;
+    let by_address = |file: &&FilePart| matches!(file.form, FileForm::Url | FileForm::Upload);
+    catalog.providers[&offer.provider].upload.is_some()
+        || body.files().into_iter().find(by_address).is_none()
+}
+
 /// One offer for each wire of each provider of a dialect: the one whose example says most.
 fn one_for_each_wire<'c>(catalog: &'c Catalog, dialect: &str) -> Vec<&'c Offer> {
     let mut offers: Vec<&Offer> = catalog
         .offers
         .values()
         .filter(|offer| catalog.providers[&offer.provider].dialect == dialect)
+        .filter(|offer| can_bring(catalog, offer))
         .collect();
     offers.sort_by_key(|offer| {
         (&offer.provider, &offer.wire, std::cmp::Reverse(offer.params.len()), &offer.id)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use impasto_catalog::{AuthScheme, Base, Body, Catalog, Encoding, FileForm, FilePart, Provider};
 use impasto_dialects::hosted::{Account, Ask, ByFile, Handle, Hosted, Payload, Purpose};
-use impasto_domain::{Bench, ErrorKind, MediaKind, Money, Workbench};
+use impasto_domain::{AssetRef, Bench, ErrorKind, MediaFacts, MediaKind, Money, Values, Workbench};
 use impasto_testkit::wire::{
     Arrived, Manner, PlainDoor, Reply, Server, SettingFn, Wire, sample_bytes, sample_of,
 };
@@ -161,6 +161,91 @@ async fn a_file_is_brought_once_and_named_after_that() {
 }
 
 #[tokio::test]
+async fn a_file_without_a_way_is_told_of_before_anything_is_sent() {
+    let server = server(|_, _| fine()).await;
+    let (house, mut provider) = (house(), provider(&server.url));
+    let asset = sample_of(MediaKind::Image, 0);
+    let input = Values::from([("first_frame".to_owned(), asset.clone().into())]);
+    let body = |form| Body::List(vec![Body::File(FilePart { asset: asset.clone(), form })]);
+    for form in [FileForm::Url, FileForm::Upload] {
+        house
+            .account(&provider)
+            .unwrap()
+            .check_ways(&body(form), &input, &Bench::default())
+            .unwrap();
+    }
+    provider.upload = None;
+    provider.title = "Far Away".to_owned();
+    let account = house.account(&provider).unwrap();
+    for form in [FileForm::Base64, FileForm::DataUri, FileForm::Part] {
+        account.check_ways(&body(form), &input, &Bench::default()).unwrap();
+    }
+    for form in [FileForm::Url, FileForm::Upload] {
+        let error = account.check_ways(&body(form), &input, &Bench::default()).unwrap_err();
+        assert_eq!((error.kind, error.retry), (ErrorKind::Unavailable, false));
+        let text = error.to_string();
+        assert!(text.contains("Far Away") && text.contains("`first_frame`"), "{text}");
+        assert!(error.hint.is_some());
+    }
+    // What the provider made itself has an address there.
+    house.remember(&provider.id, asset.digest, "https://files.example/1", 600);
+    account.check_ways(&body(FileForm::Url), &input, &Bench::default()).unwrap();
+    assert!(server.arrived().is_empty());
+}
+
+/// A workbench whose files others can fetch.
+#[derive(Default)]
+struct Reached(Bench);
+
+impl Workbench for Reached {
+    fn read(&self, asset: &AssetRef) -> impasto_domain::Result<Arc<[u8]>> {
+        self.0.read(asset)
+    }
+
+    fn write(
+        &self,
+        bytes: Vec<u8>,
+        media_type: &str,
+        facts: MediaFacts,
+    ) -> impasto_domain::Result<AssetRef> {
+        self.0.write(bytes, media_type, facts)
+    }
+
+    fn progress(&self, fraction: f64, note: &str) {
+        self.0.progress(fraction, note);
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+
+    fn address(&self, asset: &AssetRef) -> Option<String> {
+        Some(format!("https://media.example/files/{}", asset.digest.short()))
+    }
+}
+
+#[tokio::test]
+async fn who_takes_files_by_address_fetches_them_here_if_it_can() {
+    let server = server(|_, _| fine()).await;
+    let (house, mut provider) = (house(), provider(&server.url));
+    provider.upload = None;
+    let account = house.account(&provider).unwrap();
+    let bench: Arc<dyn Workbench> = Arc::new(Reached::default());
+    let facts = MediaFacts::default();
+    let asset = bench.write(b"picture".to_vec(), "image/png", facts).unwrap();
+    let input = Values::from([("image".to_owned(), asset.clone().into())]);
+    let body = |form| Body::File(FilePart { asset: asset.clone(), form });
+    account.check_ways(&body(FileForm::Url), &input, &*bench).unwrap();
+    let named = account.hand_over(&body(FileForm::Url), &ByFile, &bench).await.unwrap();
+    assert_eq!(named, format!("https://media.example/files/{}", asset.digest.short()));
+    // What is to be uploaded is not what is to be fetched.
+    assert!(account.check_ways(&body(FileForm::Upload), &input, &*bench).is_err());
+    let inline = account.hand_over(&body(FileForm::DataUri), &ByFile, &bench).await.unwrap();
+    assert!(inline.as_str().unwrap().starts_with("data:image/png"));
+    assert!(server.arrived().is_empty());
+}
+
+#[tokio::test]
 async fn who_does_nothing_twice_under_one_name_is_asked_again() {
     let lost = |_: &Arrived, count| {
         fine().manner([Manner::Reset, Manner::Cut, Manner::Whole][count as usize % 3])
@@ -191,7 +276,7 @@ async fn who_does_nothing_twice_under_one_name_is_asked_again() {
 fn a_handle_reads_back_whatever_is_in_it() {
     let facts = [("id".to_owned(), "a \"b\" \u{1f5bc}".to_owned())].into();
     let answer = Some(json!({"images": [{"url": "https://files.example/a?b=c"}]}));
-    let handle = Handle { facts, expected: Money::micros(12), answer };
+    let handle = Handle { facts, expected: Money::micros(12), answer, ..Handle::default() };
     assert_eq!(Handle::read(&handle.write()).unwrap(), handle);
     assert!(handle.fact("url").is_err());
     for bad in ["", "job-1", "{\"facts\": 1}"] {

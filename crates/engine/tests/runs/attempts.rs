@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use impasto_domain::{Error, ErrorKind, Value, Values};
-use impasto_engine::{OperationsDriver, Request, Source};
-use impasto_testkit::Stage;
+use impasto_engine::{
+    Driver, Failure, Found, Job, OperationsDriver, Polled, Request, Source, StartCall, Started,
+};
+use impasto_store::BoxFuture;
+use impasto_testkit::{FAR_PRICE, Oracle, Stage};
 use impasto_workflow::Status;
 
 use crate::*;
@@ -81,11 +84,57 @@ async fn a_job_far_away_that_takes_too_long_is_stopped_and_not_charged() {
     let (outcome, report) = run(&stage.engine(), &stage.plan(source).unwrap(), &[]).await;
     assert_eq!(error(&outcome).kind, ErrorKind::Timeout);
     assert!(report.totals.cost.is_zero());
-    let oracle = impasto_testkit::Oracle::read(folder.path()).unwrap();
+    let oracle = Oracle::read(folder.path()).unwrap();
     assert_eq!(oracle.cancelled.len(), 1);
     let kinds = stage.parts.runs.ledger(local(), report.run).await.unwrap();
     let kinds: Vec<&str> = kinds.iter().map(|entry| entry.kind.as_str()).collect();
     assert_eq!(kinds, ["intent", "release"]);
+}
+
+/// A provider whose answers to starts are lost on the way.
+struct Muffled(FarProvider);
+
+impl Driver for Muffled {
+    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
+        Box::pin(async move {
+            self.0.start(call).await?;
+            Err(Error::new(ErrorKind::InDoubt, "the answer was cut off").into())
+        })
+    }
+
+    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
+        self.0.poll(job)
+    }
+
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
+        self.0.cancel(job)
+    }
+
+    fn find(&self, call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {
+        self.0.find(call)
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_start_was_not_heard_is_kept_and_paid_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = FarOptions { dawdle_ms: 0, job_ms: (20, 20), can_find: true };
+    let muffled = Muffled(FarProvider::open(folder.path(), options).unwrap());
+    let stage = Stage::in_memory().unwrap().driver("far", Arc::new(muffled));
+    let source = "workflow: far\nversion: 1\nsteps:\n  one: { task: add, input: { number: 1 } }\n\
+                  outputs:\n  number: { value: \"{{ steps.one.number }}\" }\n";
+    let (outcome, report) = run(&stage.engine(), &stage.plan(source).unwrap(), &[]).await;
+    assert_eq!(output(&outcome, "number"), 2);
+    assert_eq!((report.totals.attempts, report.totals.cost), (1, FAR_PRICE));
+    let oracle = Oracle::read(folder.path()).unwrap();
+    assert_eq!((oracle.starts.len(), oracle.taken.len(), oracle.cancelled.len()), (1, 1, 0));
+    let ledger = stage.parts.runs.ledger(local(), report.run.clone()).await.unwrap();
+    let kinds: Vec<&str> = ledger.iter().map(|entry| entry.kind.as_str()).collect();
+    assert_eq!(kinds, ["intent", "charge"]);
+    let stored = stage.parts.runs.load(local(), report.run, 0).await.unwrap();
+    let told = stored.events.iter().filter(|stored| stored.body.contains("attempt_accepted"));
+    let accepted = told.count();
+    assert_eq!(accepted, 1, "another process could have gone on with it");
 }
 
 #[tokio::test]
@@ -165,5 +214,5 @@ async fn a_plan_tells_offers_cost_and_time_and_executes_nothing() {
     let report = stage.engine().plan(&request).unwrap();
     assert_eq!(report.cost_low.as_micros(), 30_000);
     assert_eq!(report.steps[0].instances, Some(3));
-    assert_eq!(impasto_testkit::Oracle::read(folder.path()).unwrap().starts.len(), 0);
+    assert_eq!(Oracle::read(folder.path()).unwrap().starts.len(), 0);
 }

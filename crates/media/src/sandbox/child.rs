@@ -7,7 +7,7 @@ use impasto_domain::{Error, ErrorKind, MediaFacts, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::exchange::{Heading, Request};
-use super::{fences, ffmpeg, meshes, movies, pictures, sounds};
+use super::{drawings, fences, ffmpeg, meshes, movies, pictures, sounds};
 use crate::limits::Limits;
 use crate::sniff::Kind;
 
@@ -91,8 +91,9 @@ fn without_panic<T>(work: impl FnOnce() -> Result<T> + panic::UnwindSafe) -> Res
 
 fn normalised(bytes: &[u8], request: &Request) -> Result<Normalised> {
     let limits = &request.limits;
-    let kind = Kind::admitted(bytes)?;
+    let kind = if request.drawing { Kind::Xml } else { Kind::admitted(bytes)? };
     let made = match (kind, &request.ffmpeg) {
+        (Kind::Xml, _) => drawings::normalise(bytes, limits)?,
         (Kind::Mp4, None) => movies::normalise(bytes, limits)?,
         (Kind::Mp4, Some(program)) => {
             let film = movies::probe(bytes, limits)?;

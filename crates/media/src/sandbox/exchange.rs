@@ -23,6 +23,8 @@ pub(super) struct Request {
     pub(super) ffmpeg: Option<Ffmpeg>,
     /// Whether it may be a film that is to be decoded without ffmpeg.
     pub(super) own_film: bool,
+    /// Whether it is a drawing, which only a provider may send.
+    pub(super) drawing: bool,
 }
 
 impl Request {

@@ -3,7 +3,7 @@
 //! [`Sandbox::import`] hands the bytes to a short-lived child: this same program, started again with
 //! a hidden subcommand that calls [`child_main`]. The child lowers its own limits first (address
 //! space, processor time, file size, open files, no core), then checks the header against
-//! [`Limits`], decodes, and writes a *normalised* file: PNG, WAV, MP4 or GLB. So nothing foreign is
+//! [`Limits`], decodes, and writes a *normalised* file: PNG, WAV, MP4 or GLB, and SVG of what a provider drew. So nothing foreign is
 //! ever decoded in the engine's process, a crash of a decoder is an error with a reason, and
 //! whatever is in the store was written by Impasto.
 //!
@@ -28,6 +28,7 @@
 //! ```
 
 mod child;
+mod drawings;
 mod exchange;
 mod fences;
 mod ffmpeg;
@@ -88,16 +89,27 @@ impl Sandbox {
     ///
     /// Blocks until the child is done, or while others are: call it on a thread that may wait.
     pub fn import(&self, bytes: &[u8], declared_name: &str) -> Result<Imported> {
+        self.import_some(bytes, declared_name, false)
+    }
+
+    /// The same for what a provider made, which may be a drawing: an SVG is written anew with shapes,
+    /// colours and words alone. The tools read no drawings, so nobody else may send one.
+    pub fn import_result(&self, bytes: &[u8], declared_name: &str) -> Result<Imported> {
+        let drawing = Kind::sniff(bytes) == Kind::Xml && drawings::is_drawing(bytes);
+        self.import_some(bytes, declared_name, drawing)
+    }
+
+    fn import_some(&self, bytes: &[u8], declared_name: &str, drawing: bool) -> Result<Imported> {
         let named = |error: Error| error.context(shown(declared_name));
         let size = bytes.len() as u64;
         if size > self.limits.bytes {
             let message = format!("the file has {size} bytes, the most is {}", self.limits.bytes);
             return Err(named(Error::invalid(message).hint("send a smaller file")));
         }
-        let kind = Kind::admitted(bytes).map_err(named)?;
+        let kind = if drawing { Ok(Kind::Xml) } else { Kind::admitted(bytes) }.map_err(named)?;
         let ffmpeg = self.ffmpeg_for(kind).map_err(named)?;
         let own_film = kind == Kind::Mp4 && ffmpeg.is_none();
-        let request = exchange::Request { limits: self.limits.clone(), ffmpeg, own_film };
+        let request = exchange::Request { limits: self.limits.clone(), ffmpeg, own_film, drawing };
         let _pass = gate::GATE.pass(&self.limits).map_err(named)?;
         exchange::call(self, &request, bytes).map_err(named)
     }

@@ -12,6 +12,7 @@ use crate::{Check, ffmpeg, files, sandbox, sandbox_without_ffmpeg};
 pub(crate) const CHECKS: &[Check] = &[
     ("pictures come out as upright PNG without metadata", pictures),
     ("sounds come out as WAV", sounds),
+    ("drawings come out as plain SVG", drawings),
     ("meshes come out with their triangles", meshes),
     ("what only ffmpeg reads says so without it", without_ffmpeg),
     ("films are written anew without ffmpeg", own_films),
@@ -51,6 +52,40 @@ fn sounds() {
         imported(&files::wav(8_000, Some(u32::MAX)), "piped.wav").facts.duration_ms,
         Some(1_000)
     );
+}
+
+fn drawings() {
+    let svg = r##"<?xml version="1.0"?>
+        <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
+        <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
+             xmlns:tool="https://tool.example" viewBox="0 0 640 479.5" tool:id="7">
+        <style>.a { fill: <![CDATA[#0f0]]> }</style>
+        <defs><linearGradient id="b"><stop offset="0" stop-color="#f00"/></linearGradient></defs>
+        <path class="a" d="M0 0h10v10z"/><use xlink:href="#c" x="9"/><g id="c"><circle r="5"/></g>
+        <text x="1">Tom &amp; Jerry</text></svg>"##;
+    let made = sandbox().import_result(svg.as_bytes(), "a result").unwrap();
+    assert_eq!(made.media_type, "image/svg+xml");
+    assert_eq!((made.facts.width, made.facts.height), (Some(640), Some(480)));
+    assert_eq!(made.facts.bytes, made.bytes.len() as u64);
+    let text = String::from_utf8(made.bytes).unwrap();
+    for kept in [
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 479.5\">",
+        "<style>.a { fill: #0f0 }</style>",
+        "<path class=\"a\" d=\"M0 0h10v10z\"/><use href=\"#c\" x=\"9\"/>",
+        "<stop offset=\"0\" stop-color=\"#f00\"/>",
+        "Tom &amp; Jerry",
+    ] {
+        assert!(text.contains(kept), "{kept} is not in {text}");
+    }
+    assert!(!text.contains("tool") && !text.contains("DOCTYPE"), "{text}");
+    for (size, pixels) in [("width='2in' height='1in'", (192, 96)), ("", (300, 150))] {
+        let made =
+            sandbox().import_result(format!("<svg {size}/>").as_bytes(), "a result").unwrap();
+        assert_eq!((made.facts.width, made.facts.height), (Some(pixels.0), Some(pixels.1)));
+    }
+    // What else a provider makes comes in as from anybody.
+    let picture = files::picture(60, 40).to_png().unwrap();
+    assert_eq!(sandbox().import_result(&picture, "a result").unwrap().media_type, "image/png");
 }
 
 fn meshes() {

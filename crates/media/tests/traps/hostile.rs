@@ -13,6 +13,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("pictures that are not what they say", pictures),
     ("a profile bomb costs no memory", profile_bombs),
     ("documents that read or never end", documents),
+    ("drawings of a provider that read or run", drawings),
+    ("drawings of a provider that never end", endless_drawings),
     ("playlists and text that call themselves films", playlists),
     ("sounds that lie", sounds),
     ("meshes that lie", meshes),
@@ -86,6 +88,114 @@ fn documents() {
     check("endless.svg.png", format!("<?xml version='1.0'?><svg>{blur}</svg>").as_bytes(), "SVG");
     check("page.pdf", b"%PDF-1.7\n", "PDF");
     check("program.eps", b"%!PS-Adobe-3.0\n(%stdout) (w) file", "PostScript");
+}
+
+/// Takes in a drawing as what a provider made.
+fn drawn(svg: &str) -> Result<String, Error> {
+    let start = Instant::now();
+    let made = sandbox().import_result(svg.as_bytes(), "drawing.svg");
+    assert!(start.elapsed() < Duration::from_secs(5), "{svg:.200}");
+    made.map(|made| String::from_utf8(made.bytes).unwrap())
+}
+
+fn drawings() {
+    let folder = neighbour();
+    let secret = folder.path().join("secret.png").display().to_string();
+    // What reads or runs is left out, the rest stays.
+    for bad in [
+        &format!("<image href='{secret}' width='9' height='9'/>"),
+        &format!("<use href='{secret}#a'/>"),
+        &format!("<rect fill='url({secret})'/>"),
+        "<image xlink:href='data:image/png;base64,AAAA'/>",
+        "<script>alert(1)</script>",
+        "<script><![CDATA[alert(1)]]></script>",
+        "<g onload='alert(1)'/>",
+        "<g ONLOAD='alert(1)'/>",
+        "<a href='javascript:alert(1)'><rect/></a>",
+        "<foreignObject><body xmlns='http://www.w3.org/1999/xhtml'><iframe src='x'/></body></foreignObject>",
+        "<rect style='background:url(https://evil.test/x)'/>",
+        "<rect style='fill:u\\72l(https://evil.test/x)'/>",
+        "<style>@import 'https://evil.test/x.css';</style>",
+        "<style>rect{fill:url( &quot;https://evil.test/x&quot; )}</style>",
+        "<style>rect{fill:u<!-- -->rl(https://evil.test/x)}</style>",
+        "<style>rect{fill:u<![CDATA[rl(https://evil.test/x)]]>}</style>",
+        "<style>rect{fill:u<g/>rl(https://evil.test/x)}</style>",
+        "<rect fill='URL(https://evil.test/x)'/>",
+        "<animate attributeName='href' to='https://evil.test/x'/>",
+        "<set attributeName='onload' to='alert(1)'/>",
+        "<filter id='b'><feGaussianBlur stdDeviation='9999'/></filter><rect filter='url(#b)'/>",
+        "<!-- <script>alert(1)</script> -->",
+        "<?xml-stylesheet href='https://evil.test/x.css'?>",
+        "<text>&lt;script&gt;alert(1)&lt;/script&gt;</text>",
+    ] {
+        let svg = format!("<svg width='9' height='9'>{bad}<path d='M0 0'/></svg>");
+        let made = drawn(&svg).unwrap_or_else(|error| panic!("{bad}: {error}"));
+        assert!(made.contains("<path d=\"M0 0\"/>"), "{made}");
+        for word in [
+            "evil",
+            "secret",
+            "<script",
+            "onload",
+            "ONLOAD",
+            "javascript",
+            "data:",
+            "blur",
+            "import",
+            "foreign",
+        ] {
+            assert!(!made.contains(word), "{bad} becomes {made}");
+        }
+        // What was written is read again as it is.
+        assert_eq!(drawn(&made).unwrap(), made);
+    }
+}
+
+fn endless_drawings() {
+    let folder = neighbour();
+    let secret = folder.path().join("secret.png").display().to_string();
+    let deep = format!("<svg>{}{}</svg>", "<g>".repeat(100), "</g>".repeat(100));
+    let layers: String = (1..40)
+        .map(|at| format!("<g id='a{at}'><use href='#a{0}'/><use href='#a{0}'/></g>", at - 1))
+        .collect();
+    let painted: String = (1..40)
+        .map(|at| {
+            let fill = format!("fill='URL(#a{})'", at - 1);
+            format!(
+                "<pattern id='a{at}'><rect {fill}/><rect style=\"{fill}\"/><rect {fill}/></pattern>"
+            )
+        })
+        .collect();
+    for (bad, said) in [
+        ("<!DOCTYPE svg [<!ENTITY a 'b'>]><svg>&a;</svg>".to_owned(), "names of its own"),
+        (
+            format!("<!DOCTYPE svg [<!ENTITY a SYSTEM 'file://{secret}'>]><svg>&a;</svg>"),
+            "names of its own",
+        ),
+        ("<!DOCTYPE svg '>' [<!ENTITY a 'b'>]><svg><text>&a;</text></svg>".to_owned(), "no name"),
+        ("<svg><text>&lol9;</text></svg>".to_owned(), "no name"),
+        (deep, "elements deep"),
+        (format!("<svg><g id='a0'/>{layers}<use href='#a39'/></svg>"), "parts once it is drawn"),
+        (
+            format!("<svg><pattern id='a0'/>{painted}<rect fill='url(#a39)'/></svg>"),
+            "parts once it is drawn",
+        ),
+        ("<svg><g id='a'><use href='#a'/></g></svg>".to_owned(), "without end"),
+        (format!("<svg>{}</svg>", "<g/>".repeat(300_000)), "parts"),
+        ("<svg width='1e9' height='9'/>".to_owned(), "pixels"),
+        ("<svg width='-1' height='9'/>".to_owned(), "no length"),
+        ("<svg><g></svg>".to_owned(), "did not begin"),
+        ("<svg><g a='b".to_owned(), "cut off"),
+        ("<svg>".to_owned(), "before its end"),
+        ("<svg/><svg/>".to_owned(), "not one drawing"),
+        ("<html><svg/></html>".to_owned(), "not one drawing"),
+        (format!("<svg>{}</svg>", " ".repeat(17_000_000)), "bytes of a drawing"),
+    ] {
+        let error = drawn(&bad).map(|made| format!("{made:.200}")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidInput, "{bad:.200}: {error}");
+        assert!(error.to_string().contains(said) && error.hint.is_some(), "{bad:.200}: {error}");
+    }
+    // Nobody but a provider sends one.
+    check("drawing.svg", b"<svg width='9' height='9'/>", "SVG");
 }
 
 fn playlists() {

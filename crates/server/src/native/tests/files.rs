@@ -51,6 +51,26 @@ async fn a_signed_address_works_without_a_key_for_a_while() {
 }
 
 #[tokio::test]
+async fn who_is_reached_from_elsewhere_lends_its_files() {
+    let private = House::new().await;
+    assert!(private.app.addresses().is_none());
+    let public_base = "https://media.example/".to_owned();
+    let house = House::with(ServerOptions { public_base, ..ServerOptions::default() }).await;
+    let digest = house.upload(b"lent").await.parse().unwrap();
+    let tenant = impasto_domain::TenantId::new("acme");
+    let asset = house.app.asset(&tenant, digest).await.unwrap();
+    let addresses = house.app.addresses().unwrap();
+    let fetch = async |tenant| {
+        let url = addresses(&tenant, &asset).unwrap();
+        let path = url.strip_prefix("https://media.example").unwrap().to_owned();
+        let request = Request::get(path).header("host", "here").body(Body::empty()).unwrap();
+        house.send(request).await
+    };
+    assert_eq!(fetch(tenant).await.text(), "lent");
+    assert_eq!(fetch(impasto_domain::TenantId::new("other")).await.code(), "not_found");
+}
+
+#[tokio::test]
 async fn a_form_with_a_file_is_taken_in() {
     let house = House::new().await;
     let body = "--x\r\ncontent-disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--x\r\n\
