@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use impasto_domain::{Error, ErrorKind, MediaFacts, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Ffmpeg, Imported, Sandbox};
+use super::{Encoding, Ffmpeg, Imported, Sandbox};
 use crate::limits::Limits;
 
 /// What the child is to do, apart from the bytes.
@@ -23,6 +23,9 @@ pub(super) struct Request {
     pub(super) ffmpeg: Option<Ffmpeg>,
     /// Whether it may be a film that is to be decoded without ffmpeg.
     pub(super) own_film: bool,
+    /// What ffmpeg is to encode; then there is no file and no answer.
+    #[serde(default)]
+    pub(super) encoding: Option<Encoding>,
 }
 
 impl Request {

@@ -28,6 +28,7 @@
 //! ```
 
 mod child;
+mod encoder;
 mod exchange;
 mod fences;
 mod ffmpeg;
@@ -45,6 +46,7 @@ use crate::limits::Limits;
 use crate::sniff::{Kind, Treatment};
 
 pub use child::child_main;
+pub use encoder::{EncoderChild, Encoding, ForeignCodec};
 pub use ffmpeg::Ffmpeg;
 
 /// A file made from a foreign one.
@@ -97,7 +99,8 @@ impl Sandbox {
         let kind = Kind::admitted(bytes).map_err(named)?;
         let ffmpeg = self.ffmpeg_for(kind).map_err(named)?;
         let own_film = kind == Kind::Mp4 && ffmpeg.is_none();
-        let request = exchange::Request { limits: self.limits.clone(), ffmpeg, own_film };
+        let limits = self.limits.clone();
+        let request = exchange::Request { limits, ffmpeg, own_film, encoding: None };
         let _pass = gate::GATE.pass(&self.limits).map_err(named)?;
         exchange::call(self, &request, bytes).map_err(named)
     }

@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use crate::app::App;
 use crate::caller::{Scope, Scopes};
 use crate::keys::{NewKey, draw};
-use crate::{Fetch, Fetched, Front, Parts, Post, ServerOptions};
+use crate::{Fetch, Fetched, Front, NoEncoders, Parts, Post, ServerOptions};
 
 /// Takes everything in as it is.
 struct Taker;
@@ -162,6 +162,7 @@ impl House {
             pieces: Arc::new(MemoryBlobs::default()),
             reload: Some(Arc::new(move || Ok((*catalog).clone()))),
             fetch: receiver.clone(),
+            encoders: Arc::new(NoEncoders),
             clock: Arc::new(SystemClock),
             secret: [7; 32],
         };
