@@ -37,7 +37,7 @@ mod whole;
 pub use app::{Parts, Reload};
 pub use caller::{KeyId, Scope, Scopes};
 pub use encoders::{Encoders, NoEncoders, SoundCodec, SoundEncoding, SoundWanted};
-pub use fetch::{Fetch, Fetched, NoFetch, Post};
+pub use fetch::{Fetch, Fetched, NoFetch, Post, Posted};
 pub use front::Front;
 pub use mcp::serve_mcp;
 pub use options::ServerOptions;
