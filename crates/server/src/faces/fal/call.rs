@@ -101,6 +101,7 @@ impl Asking {
             name: endpoint.path(),
             base: self.base.0.clone(),
             key: None,
+            parent: None,
             extra: if inline { json!({ SYNC_MODE: true }) } else { Json::Null },
         };
         let mut call = Call::new(name, input, origin);
