@@ -494,3 +494,21 @@ async fn bad_requests_are_told_in_the_shape_of_the_face() {
         assert!(message.as_str().is_some_and(|message| message.len() > 5), "{path} {told}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_part_of_a_form_goes_by_the_disk_and_a_short_one_is_text() {
+    let front = front();
+    let path = "/openai/v1/audio/transcriptions";
+    let long = format!("RIFF{}", "long ".repeat(100_000));
+    let sent = form(&[("model", "", "teller"), ("file", "a.wav", &long)]);
+    let heard = post(&front, path, FORM, sent.clone()).await;
+    assert_eq!(heard.status(), StatusCode::OK);
+    let heard: Json = serde_json::from_slice(&all(heard).await).unwrap();
+    assert_eq!(heard["text"], "Hello.");
+    let odd = form(&[("model", "", &long), ("file", "a.wav", "RIFF")]);
+    assert_eq!(post(&front, path, FORM, odd).await.status(), StatusCode::BAD_REQUEST);
+    let cut = sent.as_bytes()[..sent.len() / 2].to_vec();
+    assert_eq!(post(&front, path, FORM, cut).await.status(), StatusCode::BAD_REQUEST);
+    let other = post(&front, path, "text/plain", sent).await;
+    assert_eq!(other.status(), StatusCode::BAD_REQUEST);
+}
