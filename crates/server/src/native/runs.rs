@@ -289,7 +289,7 @@ pub(super) struct ListQuery {
 pub(super) const PAGE: u32 = 50;
 
 /// The least and the most that may be listed at a time.
-pub(super) fn page(app: &App, limit: Option<u32>) -> u32 {
+pub(crate) fn page(app: &App, limit: Option<u32>) -> u32 {
     limit.unwrap_or(PAGE).clamp(1, app.options().page_max.max(1))
 }
 

@@ -201,6 +201,14 @@ async fn figures_usage_and_descriptions_are_there() {
         house.get("/v1/models?task=echo").await.json()["models"].as_array().unwrap().len(),
         2
     );
+    let first = house.get("/v1/models?task=echo&limit=1").await.json();
+    assert_eq!(
+        (&first["models"][0]["id"], &first["next_cursor"]),
+        (&json!("local"), &json!("local"))
+    );
+    let second = house.get("/v1/models?task=echo&limit=1&cursor=local").await.json();
+    assert_eq!(second["models"][0]["id"], "spare");
+    assert_eq!(second.get("next_cursor"), None, "nothing is left");
     assert_eq!(house.get("/v1/models/echo").await.json()["id"], "local", "by a provider's name");
     assert_eq!(house.get("/v1/models/homely").await.json()["id"], "local", "by an alias");
     assert_eq!(house.get("/v1/tasks/echo").await.json()["models"], json!(["local", "spare"]));
