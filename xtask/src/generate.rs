@@ -7,19 +7,33 @@ use std::path::Path;
 use crate::process::{Failure, Program, Result};
 use crate::screen::say;
 
-/// A file and the words after `impasto` that print its text.
+/// A file and what prints its text.
 struct Generated {
     path: &'static str,
-    words: &'static [&'static str],
+    by: Printer,
 }
 
+/// What prints the text of a file.
+enum Printer {
+    /// The program itself, with these words after its name.
+    Impasto(&'static [&'static str]),
+    /// An example of this package: the package, the example.
+    Example(&'static str, &'static str),
+}
+
+use Printer::{Example, Impasto};
+
 const FILES: &[Generated] = &[
-    Generated { path: "docs/reference/commands.md", words: &["reference", "commands"] },
-    Generated { path: "docs/reference/tasks.md", words: &["reference", "tasks"] },
-    Generated { path: "docs/systems.md", words: &["reference", "systems"] },
-    Generated { path: "catalog/schema/task.json", words: &["reference", "task-schema"] },
-    Generated { path: "catalog/schema/provider.json", words: &["reference", "provider-schema"] },
-    Generated { path: "catalog/schema/model.json", words: &["reference", "model-schema"] },
+    Generated { path: "docs/reference/openapi.json", by: Example("impasto-api", "openapi") },
+    Generated { path: "docs/reference/commands.md", by: Impasto(&["reference", "commands"]) },
+    Generated { path: "docs/reference/tasks.md", by: Impasto(&["reference", "tasks"]) },
+    Generated { path: "docs/systems.md", by: Impasto(&["reference", "systems"]) },
+    Generated { path: "catalog/schema/task.json", by: Impasto(&["reference", "task-schema"]) },
+    Generated {
+        path: "catalog/schema/provider.json",
+        by: Impasto(&["reference", "provider-schema"]),
+    },
+    Generated { path: "catalog/schema/model.json", by: Impasto(&["reference", "model-schema"]) },
 ];
 
 /// Writes the files, or with `--check` says which of them are not as they would be written.
@@ -53,8 +67,12 @@ fn each(root: &Path, mut act: impl FnMut(&Path, &str) -> Result) -> Result {
     let build = ["build", "--quiet", "--locked", "--package", "impasto"];
     Program::cargo(root, build).run()?;
     for file in FILES {
-        let run = ["run", "--quiet", "--locked", "--package", "impasto", "--"];
-        let text = Program::cargo(root, run.iter().chain(file.words)).output()?;
+        let mut run = vec!["run", "--quiet", "--locked", "--package"];
+        match file.by {
+            Impasto(words) => run.extend(["impasto", "--"].iter().chain(words)),
+            Example(package, example) => run.extend([package, "--example", example]),
+        }
+        let text = Program::cargo(root, run).output()?;
         act(&root.join(file.path), &text)?;
     }
     Ok(())

@@ -129,6 +129,9 @@ pub struct ModelView {
 pub struct ModelList {
     /// By id.
     pub models: Vec<ModelView>,
+    /// Give it as `cursor` for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// What a catalogue holds.

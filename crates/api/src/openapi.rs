@@ -182,10 +182,7 @@ mod tests {
     #[test]
     fn the_description_is_the_one_that_is_kept() {
         let now = serde_json::to_string_pretty(&openapi()).unwrap() + "\n";
-        assert!(
-            now == KEPT,
-            "docs/reference/openapi.json is stale: run `cargo run -p impasto-api --example openapi > docs/reference/openapi.json`"
-        );
+        assert!(now == KEPT, "docs/reference/openapi.json is stale: run `cargo xtask generate`");
     }
 
     #[test]

@@ -313,7 +313,7 @@ pub const ROUTES: &[Route] = &[
         )
     },
     Route {
-        query: &[text("task", "Only models that do this task.")],
+        query: &[text("task", "Only models that do this task."), CURSOR, LIMIT],
         ..reads("listModels", "/v1/models", "Lists models.", &[ok::<ModelList>("The models.")])
     },
     reads("getModel", "/v1/models/{model}", "One model.", &[ok::<ModelView>("The model.")]),

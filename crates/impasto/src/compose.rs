@@ -74,8 +74,7 @@ pub(crate) fn house(
     if let Some(spec) = &flags.misbehave {
         sketch = sketch.with_faults(faults(Misbehaviour::parse(spec)?));
     }
-    let importer: Arc<dyn Importer> =
-        Arc::new(SandboxImporter { sandbox: Sandbox::of_this_program(SANDBOX_COMMAND)? });
+    let importer: Arc<dyn Importer> = Arc::new(SandboxImporter { sandbox: sandbox()? });
     let hosted =
         crate::hosted::hosted(network, vault::settings(&data), &catalog, Arc::clone(&importer))?;
     let here: [(&str, Arc<dyn Driver>); 2] = [
@@ -97,6 +96,11 @@ pub(crate) fn house(
     };
     let engine = Engine::new(parts, options);
     Ok(House { engine, catalog, store, blobs, clock, data })
+}
+
+/// Where foreign files are decoded and sound is encoded.
+pub(crate) fn sandbox() -> Result<Sandbox> {
+    Sandbox::of_this_program(SANDBOX_COMMAND)
 }
 
 /// Where everything but bytes is kept, for commands that run nothing.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use impasto_domain::{Error, ErrorKind, Result, Side};
 use impasto_net::{BoxFuture, Cause, Client, Grade, Limits, NetError, NetOptions, Request, Stage};
-use impasto_server::{Fetch, Fetched, Post};
+use impasto_server::{Fetch, Fetched, Post, Posted};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most bytes of an answer to a webhook that are read, so that its connection can be used again.
@@ -83,7 +83,7 @@ impl Outside {
         Ok(Fetched { bytes: Bytes::from_owner(held), media_type })
     }
 
-    async fn tell(&self, post: Post) -> Result<u16> {
+    async fn tell(&self, post: Post) -> Result<Posted> {
         let limits = Limits {
             total_ms: post.timeout_ms,
             body_bytes_max: ANSWER_BYTES_MAX,
@@ -97,11 +97,14 @@ impl Outside {
         let mut response = match self.client.send(request).await {
             Ok(response) => response,
             // The head came; that the body would be too large changes nothing.
-            Err(NetError { stage: Stage::Answered(status), .. }) => return Ok(status),
+            Err(NetError { stage: Stage::Answered(status), .. }) => {
+                return Ok(Posted { status, retry_after_ms: None });
+            }
             Err(error) => return Err(error.into()),
         };
         let _unimportant = tokio::time::timeout(ANSWER_TIMEOUT, response.bytes()).await;
-        Ok(response.status())
+        let retry_after_ms = response.header("retry-after").and_then(seconds_ms);
+        Ok(Posted { status: response.status(), retry_after_ms })
     }
 }
 
@@ -110,9 +113,14 @@ impl Fetch for Outside {
         Box::pin(async move { self.file(&url, bytes_max).await })
     }
 
-    fn post(&self, post: Post) -> BoxFuture<'_, Result<u16>> {
+    fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>> {
         Box::pin(self.tell(post))
     }
+}
+
+/// Seconds as milliseconds, if that is what the text is.
+fn seconds_ms(text: &str) -> Option<u64> {
+    text.trim().parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1_000))
 }
 
 /// A file that cannot be had. Where it lies was the caller's choice, so unless another time may be
@@ -268,7 +276,7 @@ mod tests {
             let url = format!("http://127.0.0.1:{port}/hook");
             let outside = open();
             let given = tokio::time::timeout(Duration::from_secs(2), outside.post(message(url)));
-            assert_eq!(given.await.unwrap().unwrap(), status);
+            assert_eq!(given.await.unwrap().unwrap().status, status);
             let asked = asked.lock().unwrap().concat();
             assert_eq!(asked.matches("POST /hook HTTP/1.1\r\n").count(), 1, "{asked}");
             assert_eq!(asked.matches("content-type: application/json\r\n").count(), 1, "{asked}");

@@ -8,6 +8,7 @@ mod check;
 mod collector;
 mod compose;
 mod deliver;
+mod encoders;
 mod fetch;
 mod hosted;
 mod import;

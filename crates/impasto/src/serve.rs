@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{GlobalFlags, LogFormat, McpCommand, ServeCommand};
 use crate::compose::{self, House};
+use crate::encoders::SandboxEncoders;
 use crate::fetch::Outside;
 use crate::inputs::unreadable;
 use crate::runs::{Exit, FINE, STOPPED};
@@ -122,6 +123,7 @@ fn parts(
             catalogue::load(compose::overlay(&flags).as_deref(), screen)
         })),
         fetch: Arc::new(Outside::new(network, server.upload_bytes_max.saturating_mul(2))?),
+        encoders: Arc::new(SandboxEncoders::new(compose::sandbox()?)),
         clock: Arc::clone(&house.clock) as _,
         secret: secret(&house.data.join(SECRET_FILE))?,
     };

@@ -19,7 +19,7 @@ mod still;
 pub mod text;
 mod video;
 
-pub use audio::Loudness;
+pub use audio::{Loudness, OwnCodec, SoundStream};
 pub use encode::Format;
 pub use picture::Picture;
 pub use plane::Plane;

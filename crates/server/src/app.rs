@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::ServerOptions;
 use crate::caller::Caller;
 use crate::calls::to_text;
+use crate::encoders::Encoders;
 use crate::fetch::Fetch;
 use crate::figures::Figures;
 use crate::files::Base;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub reload: Option<Reload>,
     /// Reaches others.
     pub fetch: Arc<dyn Fetch>,
+    /// Encodes sound while it is made.
+    pub encoders: Arc<dyn Encoders>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// By which the addresses of files are signed. Whoever has it can read every file.
@@ -126,6 +129,10 @@ impl App {
 
     pub(crate) fn fetch(&self) -> &dyn Fetch {
         &*self.inner.parts.fetch
+    }
+
+    pub(crate) fn encoders(&self) -> &dyn Encoders {
+        &*self.inner.parts.encoders
     }
 
     pub(crate) fn secret(&self) -> &[u8; 32] {

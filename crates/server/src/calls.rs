@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::delivery::Delivery;
 use crate::names;
+use crate::traces::Parent;
 
 /// A day, in milliseconds.
 const DAY_MS: u64 = 86_400_000;
@@ -70,6 +71,9 @@ pub(crate) struct Origin {
     /// The id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
+    /// The span of the one who called, for the trace of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Parent>,
     /// What else the face wants to know again.
     #[serde(skip_serializing_if = "Json::is_null")]
     pub(crate) extra: Json,
@@ -272,6 +276,7 @@ impl App {
         };
         let mut origin = call.origin.clone();
         origin.key = caller.key.as_ref().map(ToString::to_string);
+        origin.parent = Parent::current();
         let request = self.request(caller, call).await?;
         let request = Request {
             origin: to_text(&origin)?,

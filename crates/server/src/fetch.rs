@@ -28,13 +28,22 @@ pub struct Post {
     pub timeout_ms: u64,
 }
 
+/// What somebody's server said to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// Its status, whatever it is.
+    pub status: u16,
+    /// How long it wants to be left alone, in milliseconds, if it says so.
+    pub retry_after_ms: Option<u64>,
+}
+
 /// Reaches others. Whoever implements it sees to it that no address inside is reached.
 pub trait Fetch: Send + Sync {
     /// The file at `url`, of at most `bytes_max` bytes.
     fn get(&self, url: String, bytes_max: u64) -> BoxFuture<'_, Result<Fetched>>;
 
-    /// Sends a message. Answers with the status of the other side, whatever it is.
-    fn post(&self, post: Post) -> BoxFuture<'_, Result<u16>>;
+    /// Sends a message. Answers with what the other side says, whatever it is.
+    fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>>;
 }
 
 /// Reaches nobody.
@@ -50,7 +59,7 @@ impl Fetch for NoFetch {
         Box::pin(async move { Err(unreachable(&url)) })
     }
 
-    fn post(&self, post: Post) -> BoxFuture<'_, Result<u16>> {
+    fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>> {
         Box::pin(async move { Err(unreachable(&post.url)) })
     }
 }

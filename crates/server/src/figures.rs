@@ -93,13 +93,27 @@ impl Figures {
 
 impl App {
     /// Everything that is counted here, in the text format of Prometheus.
-    pub(crate) fn figures_text(&self) -> String {
+    pub(crate) async fn figures_text(&self) -> String {
         let mut text = String::with_capacity(4_096);
         self.figures().write(&mut text);
+        match self.store().pending_deliveries().await {
+            Ok(pending) => {
+                let _infallible = write_pending(&mut text, pending);
+            }
+            Err(error) => {
+                tracing::warn!(message = %error.message, "deliveries that wait cannot be counted");
+            }
+        }
         // Writing to a text cannot fail.
         let _infallible = write_engine(&mut text, self.engine());
         text
     }
+}
+
+fn write_pending(text: &mut String, pending: u64) -> std::fmt::Result {
+    let name = "impasto_webhook_deliveries_pending";
+    head(text, name, "gauge", "Deliveries of webhooks that are still to be made.")?;
+    writeln!(text, "{name} {pending}")
 }
 
 fn write_engine(text: &mut String, engine: &Engine) -> std::fmt::Result {

@@ -98,13 +98,9 @@ impl App {
         media_type: Option<&str>,
         name: Option<&str>,
     ) -> Result<AssetRef> {
-        let most = self.options().upload_bytes_max;
-        if bytes.len() as u64 > most {
-            let message = format!("the file has {} bytes, the most is {most}", bytes.len());
-            return Err(Error::invalid(message).hint("make it smaller, or cut it"));
-        }
+        check_size(self, bytes.len() as u64)?;
         let suffix = suffix(media_type, name);
-        let mut spool = Spool::begin(&suffix, most)?;
+        let mut spool = Spool::begin(&suffix, self.options().upload_bytes_max)?;
         spool.write(&bytes).await.map_err(Problem::into_error)?;
         let file = spool.finish().await?;
         self.take_in_file(caller, file.path(), file.digest, name.unwrap_or_default()).await
@@ -254,6 +250,16 @@ pub(crate) const DESCRIBED: &str = "timeline.mp4";
 pub(crate) struct Signed {
     pub(crate) digest: Digest,
     pub(crate) tenant: TenantId,
+}
+
+/// Refuses a file that is too large to be taken in.
+pub(crate) fn check_size(app: &App, bytes: u64) -> Result<()> {
+    let most = app.options().upload_bytes_max;
+    if bytes <= most {
+        return Ok(());
+    }
+    let message = format!("the file has {bytes} bytes, the most is {most}");
+    Err(Error::invalid(message).hint("make it smaller, or cut it"))
 }
 
 /// The end of the name of a file that is looked at: it may help to tell what it is.

@@ -23,6 +23,7 @@ use crate::ServerOptions;
 use crate::app::App;
 use crate::hosts;
 use crate::problem::Problem;
+use crate::traces::Parent;
 
 /// The header that carries the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -83,8 +84,9 @@ impl Front {
         };
         let idle = Duration::from_millis(self.options().body_idle_timeout_ms);
         let request = request.map(|body| Body::new(Timed { body, idle, deadline: None }));
-        let handling = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
-        match handling.await {
+        let parent = Parent::of(request.headers());
+        let answering = Parent::hold(parent, self.router.clone().oneshot(request));
+        match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
             Err(_) => {

@@ -11,6 +11,7 @@ mod app;
 mod caller;
 mod calls;
 mod delivery;
+mod encoders;
 mod events;
 mod faces;
 mod fetch;
@@ -35,7 +36,8 @@ mod whole;
 
 pub use app::{Parts, Reload};
 pub use caller::{KeyId, Scope, Scopes};
-pub use fetch::{Fetch, Fetched, NoFetch, Post};
+pub use encoders::{Encoders, NoEncoders, SoundCodec, SoundEncoding, SoundWanted};
+pub use fetch::{Fetch, Fetched, NoFetch, Post, Posted};
 pub use front::Front;
 pub use mcp::serve_mcp;
 pub use options::ServerOptions;

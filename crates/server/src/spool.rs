@@ -1,8 +1,11 @@
 //! Bytes that come from outside, put into a file of ours as they come: a large upload costs no memory.
 
+use std::io::{Read, copy};
 use std::path::Path;
+use std::sync::Arc;
 
 use impasto_domain::{Digest, Digester, Error, Result};
+use impasto_store::{BlobStore, BlobStoreExt};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
@@ -30,14 +33,47 @@ fn failed(error: std::io::Error) -> Error {
         .hint("free some space")
 }
 
+fn empty(suffix: &str) -> Result<NamedTempFile> {
+    let builder = tempfile::Builder::new().prefix("impasto-upload-").suffix(suffix).tempfile();
+    builder.map_err(failed)
+}
+
+/// Parts that were kept, as one file.
+pub(crate) async fn joined(
+    pieces: Arc<dyn BlobStore>,
+    parts: Vec<Digest>,
+    suffix: String,
+) -> Result<Spooled> {
+    let joining = tokio::task::spawn_blocking(move || {
+        let mut file = empty(&suffix)?;
+        let (mut digester, mut bytes) = (Digester::default(), 0);
+        for part in parts {
+            let mut reader = Digesting { reader: pieces.open(&part)?, digester: &mut digester };
+            bytes += copy(&mut reader, &mut file).map_err(failed)?;
+        }
+        Ok(Spooled { file, digest: digester.finish(), bytes })
+    });
+    joining.await.map_err(|_| Error::internal("joining parts panicked"))?
+}
+
+/// Finds the digest of what is read.
+struct Digesting<'a, R> {
+    reader: R,
+    digester: &'a mut Digester,
+}
+
+impl<R: Read> Read for Digesting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.digester.update(buffer.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
 impl Spool {
     /// An empty file whose name ends so.
     pub(crate) fn begin(suffix: &str, bytes_max: u64) -> Result<Self> {
-        let file = tempfile::Builder::new()
-            .prefix("impasto-upload-")
-            .suffix(suffix)
-            .tempfile()
-            .map_err(failed)?;
+        let file = empty(suffix)?;
         let out = tokio::fs::File::from_std(file.reopen().map_err(failed)?);
         Ok(Self { file, out, digester: Digester::default(), bytes: 0, bytes_max })
     }
@@ -63,5 +99,13 @@ impl Spooled {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Keeps it in that store. Answers its digest and how many bytes it has.
+    pub(crate) async fn keep(self, store: &Arc<dyn BlobStore>) -> Result<(Digest, u64)> {
+        let (bytes, store) = (self.bytes, Arc::clone(store));
+        let keeping = tokio::task::spawn_blocking(move || store.put_file(self.path()));
+        let digest = keeping.await.map_err(|_| Error::internal("keeping a part panicked"))??;
+        Ok((digest, bytes))
     }
 }

@@ -5,12 +5,16 @@
 //! - A span tells what is on record, so a run that several processes worked on is one trace, with the
 //!   times at which things really happened.
 //! - Ids are derived from the run, the step's key and the attempt: whoever knows a run finds its trace.
+//!   The id of the trace is that of the caller's, if the caller told it.
 //! - No input, no output and no prompt is in a trace.
 //! - A collector that is away costs nothing but the traces that it misses.
 //!
 //! Source: the OTLP specification 1.x (JSON over HTTP) and OpenTelemetry's conventions for generative AI.
 
+mod parent;
 mod spans;
+
+pub(crate) use parent::Parent;
 
 use std::sync::Arc;
 use std::time::Duration;

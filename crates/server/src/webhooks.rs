@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{RunView, Webhook};
 use crate::faces;
-use crate::fetch::Post;
+use crate::fetch::{Post, Posted};
 use crate::files::Base;
 use crate::native::{Viewer, run_view};
 
@@ -163,8 +163,8 @@ pub(crate) async fn deliver_due(app: &App, places: &Arc<Semaphore>) -> Result<us
 enum Went {
     /// It was heard, or there was nothing to say.
     Heard(u16, &'static str),
-    /// It may be heard later.
-    NotYet(u16, String),
+    /// It may be heard later, and not before so many milliseconds if the receiver says so.
+    NotYet(u16, String, Option<u64>),
     /// It will never be heard.
     Never(u16, String),
 }
@@ -176,7 +176,7 @@ const NOBODY: Went = Went::Heard(0, "nobody wants to be told of it");
 async fn tell(app: &App, delivery: &DeliveryRecord) {
     let went = match attempt(app, delivery).await {
         Ok(went) => went,
-        Err(error) => Went::NotYet(0, error.to_string()),
+        Err(error) => Went::NotYet(0, error.to_string(), None),
     };
     let figures = app.figures();
     let told = match went {
@@ -184,10 +184,10 @@ async fn tell(app: &App, delivery: &DeliveryRecord) {
             figures.delivered.fetch_add(1, Ordering::Relaxed);
             Told { state: TellState::Delivered, due_ms: 0, status, error: why.to_owned() }
         }
-        Went::NotYet(status, error) => match after_ms(delivery.attempts) {
+        Went::NotYet(status, error, wished_ms) => match after_ms(delivery.attempts) {
             Some(after_ms) => {
                 figures.put_off.fetch_add(1, Ordering::Relaxed);
-                let due_ms = app.now_ms() + after_ms;
+                let due_ms = app.now_ms() + after_ms.max(wished(wished_ms));
                 Told { state: TellState::Pending, due_ms, status, error }
             }
             None => given_up(app, status, error),
@@ -211,6 +211,13 @@ fn after_ms(attempts: u32) -> Option<u64> {
     let after_ms = AGAIN_S.get(attempts as usize)? * 1_000;
     let drawn = getrandom::u64().unwrap_or_default() % 400;
     Some(after_ms * (800 + drawn) / 1_000)
+}
+
+/// How long a receiver is left alone that wants to be, which is no longer than the longest time between
+/// two attempts.
+fn wished(wished_ms: Option<u64>) -> u64 {
+    let longest_s = AGAIN_S.into_iter().max().unwrap_or_default();
+    wished_ms.unwrap_or_default().min(longest_s * 1_000)
 }
 
 async fn attempt(app: &App, delivery: &DeliveryRecord) -> Result<Went> {
@@ -314,15 +321,19 @@ async fn post(app: &App, url: &str, message: Message) -> Result<Went> {
     // Whoever implements it keeps the time; this is for one who does not.
     let allowed = Duration::from_millis(timeout_ms + HELD_MS / 2);
     let Ok(answered) = tokio::time::timeout(allowed, posting).await else {
-        return Ok(Went::NotYet(0, format!("no answer within {timeout_ms} ms")));
+        return Ok(Went::NotYet(0, format!("no answer within {timeout_ms} ms"), None));
     };
     Ok(match answered {
-        Ok(status @ 200..=299) => Went::Heard(status, ""),
-        Ok(GONE) => Went::Never(GONE, "the receiver wants to hear no more".to_owned()),
-        Ok(status) => Went::NotYet(status, format!("the receiver answered {status}")),
+        Ok(Posted { status: status @ 200..=299, .. }) => Went::Heard(status, ""),
+        Ok(Posted { status: GONE, .. }) => {
+            Went::Never(GONE, "the receiver wants to hear no more".to_owned())
+        }
+        Ok(Posted { status, retry_after_ms }) => {
+            Went::NotYet(status, format!("the receiver answered {status}"), retry_after_ms)
+        }
         // The address is none that may be asked: that does not change by waiting.
         Err(error) if error.kind == ErrorKind::InvalidInput => Went::Never(0, error.to_string()),
-        Err(error) => Went::NotYet(0, error.to_string()),
+        Err(error) => Went::NotYet(0, error.to_string(), None),
     })
 }
 
@@ -347,5 +358,7 @@ mod tests {
         let first = after_ms(0).unwrap();
         assert!((4_000..=6_000).contains(&first), "{first}");
         assert_eq!(after_ms(AGAIN_S.len() as u32), None);
+        assert_eq!((wished(None), wished(Some(9_000))), (0, 9_000));
+        assert_eq!(wished(Some(u64::MAX)), 50_400_000, "no longer than we would wait ourselves");
     }
 }

@@ -272,6 +272,13 @@ impl WebhookStore for SqliteRuns {
         })
     }
 
+    fn pending_deliveries(&self) -> BoxFuture<'_, Result<u64>> {
+        let sql = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
+        let counted = self.read(|c| one(c, sql, [], |row| row.get::<_, i64>(0)));
+        let counted = counted.map(|count| count.unwrap_or_default().unsigned_abs());
+        Box::pin(async move { counted })
+    }
+
     fn redeliver(&self, tenant: TenantId, number: u64, now_ms: u64) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.write(true, move |connection| {
             let sql = "UPDATE deliveries SET state = 'pending', due_ms = ?3, attempts = 0 \

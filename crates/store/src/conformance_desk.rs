@@ -235,6 +235,8 @@ async fn deliveries_are_leased(store: &dyn Store, run: &RunId) -> Result<()> {
     };
     let taken = due(200, 300).await?;
     ensure(taken.len() == 3, "what is due is given")?;
+    let pending = store.pending_deliveries().await?;
+    ensure(pending >= 3, "what is being told is still to be told")?;
     ensure(due(299, 400).await?.is_empty(), "and not given again before its time")?;
     let number = taken.first().map_or(0, |taken| taken.number);
     let told = |state, due_ms| Told { state, due_ms, status: 500, error: "no".into() };
@@ -247,6 +249,8 @@ async fn deliveries_are_leased(store: &dyn Store, run: &RunId) -> Result<()> {
     let seen = again.first().map(|it| (it.attempts, it.last_status, it.last_error.as_str()));
     ensure(seen == Some((1, 500, "no")), "how the attempt went is kept")?;
     store.told(number, told(TellState::Failed, 0)).await?;
+    let left = store.pending_deliveries().await?;
+    ensure(left == pending - 3, "what was told or given up is not")?;
     ensure(!store.redeliver(foreign(), number, 3_000).await?, "not by others")?;
     ensure(store.redeliver(tenant(), number, 3_000).await?, "what was given up can be told again")?;
     ensure(due(3_000, 4_000).await?.len() == 1, "at once")

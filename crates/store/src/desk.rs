@@ -418,6 +418,9 @@ pub trait WebhookStore: Send + Sync {
     /// Deliveries that pass the filter, newest first.
     fn deliveries(&self, filter: DeliveryFilter) -> BoxFuture<'_, Result<Vec<DeliveryRecord>>>;
 
+    /// How many deliveries of all tenants are still to be made.
+    fn pending_deliveries(&self) -> BoxFuture<'_, Result<u64>>;
+
     /// Makes a delivery due again, whatever became of it. Answers whether there is such a one.
     fn redeliver(&self, tenant: TenantId, number: u64, now_ms: u64) -> BoxFuture<'_, Result<bool>>;
 }

@@ -411,6 +411,13 @@ impl WebhookStore for MemoryRuns {
         })
     }
 
+    fn pending_deliveries(&self) -> BoxFuture<'_, Result<u64>> {
+        self.at_desk(|shared| {
+            let all = shared.desk.deliveries.iter();
+            all.filter(|delivery| delivery.state == TellState::Pending).count() as u64
+        })
+    }
+
     fn redeliver(&self, tenant: TenantId, number: u64, now_ms: u64) -> BoxFuture<'_, Result<bool>> {
         self.at_desk(move |shared| {
             let mut all = shared.desk.deliveries.iter_mut();

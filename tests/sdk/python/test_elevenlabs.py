@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 import threading
 import wave
 
@@ -32,34 +33,42 @@ def samples(wav):
         return sound.getframerate(), sound.readframes(sound.getnframes())
 
 
+def is_usual(sound):
+    """Whether it is what comes when nothing is said: MP3, or WAV where there is no ffmpeg."""
+    if shutil.which("ffmpeg") is None:
+        return sound.startswith(b"RIFF")
+    return sound[0] == 0xFF and sound[1] & 0xE0 == 0xE0
+
+
 # Speech
 
 
 def test_speech_is_made(ours):
-    wav = b"".join(ours.text_to_speech.convert("female", text=TEXT))
+    assert is_usual(b"".join(ours.text_to_speech.convert("female", text=TEXT)))
+    wav = b"".join(ours.text_to_speech.convert("female", text=TEXT, output_format="wav_24000"))
     rate, frames = samples(wav)
     assert len(frames) > rate
 
 
 @pytest.mark.parametrize("model", ["auto", "draft", "sketch-voice"])
 def test_a_model_by_any_name(ours, model):
-    wav = b"".join(ours.text_to_speech.convert("male", text="Hello.", model_id=model))
-    assert wav.startswith(b"RIFF")
+    sound = b"".join(ours.text_to_speech.convert("male", text="Hello.", model_id=model))
+    assert is_usual(sound)
 
 
 def test_a_voice_by_the_id_that_programs_carry(ours):
-    wav = b"".join(ours.text_to_speech.convert(
+    sound = b"".join(ours.text_to_speech.convert(
         "JBFqnCBsd6RMkjVDRZzb", text="Hello.",
         voice_settings=VoiceSettings(stability=0.5, similarity_boost=0.7, speed=1.1),
     ))
-    assert wav.startswith(b"RIFF")
+    assert is_usual(sound)
 
 
 @pytest.mark.parametrize("format, bytes_per_second", [
     ("pcm_16000", 32_000), ("pcm_44100", 88_200), ("ulaw_8000", 8_000), ("alaw_8000", 8_000),
 ])
 def test_formats(ours, format, bytes_per_second):
-    whole = b"".join(ours.text_to_speech.convert("female", text=TEXT))
+    whole = b"".join(ours.text_to_speech.convert("female", text=TEXT, output_format="wav_24000"))
     rate, frames = samples(whole)
     sound = b"".join(ours.text_to_speech.stream("female", text=TEXT, output_format=format))
     assert abs(len(sound) / bytes_per_second - len(frames) / 2 / rate) < 0.02
@@ -67,7 +76,7 @@ def test_formats(ours, format, bytes_per_second):
 
 def test_timestamps(ours):
     spoken = ours.text_to_speech.convert_with_timestamps("female", text=TEXT)
-    assert base64.b64decode(spoken.audio_base_64).startswith(b"RIFF")
+    assert is_usual(base64.b64decode(spoken.audio_base_64))
     times = spoken.alignment
     assert "".join(times.characters) == TEXT
     starts, ends = times.character_start_times_seconds, times.character_end_times_seconds
@@ -78,7 +87,7 @@ def test_timestamps(ours):
 
 def test_timestamps_in_a_stream(ours):
     pieces = list(ours.text_to_speech.stream_with_timestamps("female", text=TEXT))
-    assert b"".join(base64.b64decode(p.audio_base_64) for p in pieces).startswith(b"RIFF")
+    assert is_usual(b"".join(base64.b64decode(p.audio_base_64) for p in pieces))
     characters = [c for piece in pieces if piece.alignment for c in piece.alignment.characters]
     assert "".join(characters) == TEXT
 
@@ -112,14 +121,15 @@ def test_the_asynchronous_client():
         other = AsyncElevenLabs(api_key=server.KEY, base_url=server.plain() + "/elevenlabs")
         return b"".join([piece async for piece in other.text_to_speech.convert("male", text="Hello.")])
 
-    assert anyio.run(ask).startswith(b"RIFF")
+    assert is_usual(anyio.run(ask))
 
 
 # Music and sounds
 
 
 def test_music_is_made(ours):
-    wav = b"".join(ours.music.compose(prompt="a calm piano", music_length_ms=3000))
+    wav = b"".join(ours.music.compose(
+        prompt="a calm piano", music_length_ms=3000, output_format="wav_44100"))
     rate, frames = samples(wav)
     assert len(wav) > rate
 
@@ -139,7 +149,7 @@ def test_music_in_detail(ours):
             duration_ms=3000, lines=[],
         )],
     ))
-    assert made.audio.startswith(b"RIFF") and made.filename.endswith(".wav")
+    assert is_usual(made.audio) and made.filename.endswith((".mp3", ".wav"))
     plan = made.json.get("composition_plan") or made.json.get("compositionPlan")
     assert plan["sections"][0]["duration_ms"] == 3000
 
@@ -172,7 +182,7 @@ def test_voices_and_models_are_listed(ours):
 @pytest.mark.parametrize("voice, options, status, word", [
     ("nobody", {}, 404, "voice_not_found"),
     ("female", {"model_id": "no-such-model"}, 404, "model_not_found"),
-    ("female", {"output_format": "opus_48000_32"}, 400, "invalid_parameters"),
+    ("female", {"output_format": "pcm_1"}, 400, "invalid_parameters"),
     ("female", {"language_code": "tlh"}, 400, "invalid_parameters"),
 ])
 def test_what_cannot_be_done_is_said(ours, voice, options, status, word):
@@ -224,7 +234,7 @@ def test_many_at_once(ours):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(made) == 8 and all(wav.startswith(b"RIFF") for wav in made)
+    assert len(made) == 8 and all(is_usual(sound) for sound in made)
 
 
 class Runs:

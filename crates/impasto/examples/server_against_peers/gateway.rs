@@ -14,7 +14,7 @@ use impasto_engine::{
 };
 use impasto_net::{Client, Grade, NetOptions, Request};
 use impasto_server::keys::{NewKey, draw};
-use impasto_server::{NoFetch, Parts as ServerParts, Scopes, Server, ServerOptions};
+use impasto_server::{NoEncoders, NoFetch, Parts as ServerParts, Scopes, Server, ServerOptions};
 use impasto_store::{BoxFuture, KeyKind, KeyLimits, KeyStore};
 use impasto_store_sql::{FolderBlobs, SqliteOptions, SqliteRuns};
 use serde::Deserialize;
@@ -135,6 +135,7 @@ pub(crate) async fn serve(port: u16, upstream: &str, data: &Path) {
         blobs,
         reload: None,
         fetch: Arc::new(NoFetch),
+        encoders: Arc::new(NoEncoders),
         clock,
         secret: [7; 32],
     };

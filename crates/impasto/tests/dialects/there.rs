@@ -10,7 +10,7 @@ use impasto_engine::{
     Driver, Engine, EngineOptions, Importer, OperationsDriver, Parts as EngineParts, SystemClock,
 };
 use impasto_media::sandbox::{Ffmpeg, Sandbox};
-use impasto_server::{Handle, NoFetch, Parts, Server, ServerOptions};
+use impasto_server::{Handle, NoEncoders, NoFetch, Parts, Server, ServerOptions};
 use impasto_store::{MemoryBlobs, MemoryRuns, RunFilter, RunRecord, RunStore};
 
 use crate::work;
@@ -127,6 +127,7 @@ impl There {
             pieces: Arc::new(MemoryBlobs::default()),
             reload: None,
             fetch: Arc::new(NoFetch),
+            encoders: Arc::new(NoEncoders),
             clock: Arc::new(SystemClock),
             secret: [7; 32],
         };

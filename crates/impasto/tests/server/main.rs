@@ -19,3 +19,4 @@ mod listeners;
 mod queue;
 mod receiver;
 mod reload;
+mod sounds;

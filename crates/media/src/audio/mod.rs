@@ -1,14 +1,17 @@
 //! Tools for sound: cutting, joining, mixing, measuring, and bringing to a loudness.
 
 mod edit;
+mod flac;
 mod loudness;
 mod mix;
 mod resample;
+mod stream;
 
 #[cfg(test)]
 mod tests;
 
 pub use loudness::Loudness;
+pub use stream::{OwnCodec, SoundStream};
 
 use impasto_domain::{Operation, Result, Value, Values, Workbench};
 

@@ -7,7 +7,7 @@ use impasto_domain::{Error, ErrorKind, MediaFacts, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::exchange::{Heading, Request};
-use super::{drawings, fences, ffmpeg, meshes, movies, pictures, sounds};
+use super::{drawings, encoder, fences, ffmpeg, meshes, movies, pictures, sounds};
 use crate::limits::Limits;
 use crate::sniff::Kind;
 
@@ -33,6 +33,9 @@ pub fn child_main() -> i32 {
             lower_limits(&request)?;
             let program = request.ffmpeg.as_ref().map(|ffmpeg| ffmpeg.program.as_path());
             missing_fences = fences::raise(program);
+            if let (Some(encoding), Some(ffmpeg)) = (request.encoding, &request.ffmpeg) {
+                return Err(encoder::become_ffmpeg(ffmpeg, encoding));
+            }
             let bytes = read_input(&request.limits)?;
             without_panic(|| normalised(&bytes, &request))
         });

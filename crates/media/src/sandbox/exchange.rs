@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use impasto_domain::{Error, ErrorKind, MediaFacts, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Ffmpeg, Imported, Sandbox};
+use super::{Encoding, Ffmpeg, Imported, Sandbox};
 use crate::limits::Limits;
 
 /// What the child is to do, apart from the bytes.
@@ -25,6 +25,9 @@ pub(super) struct Request {
     pub(super) own_film: bool,
     /// Whether it is a drawing, which only a provider may send.
     pub(super) drawing: bool,
+    /// What ffmpeg is to encode; then there is no file and no answer.
+    #[serde(default)]
+    pub(super) encoding: Option<Encoding>,
 }
 
 impl Request {

@@ -29,6 +29,7 @@
 
 mod child;
 mod drawings;
+mod encoder;
 mod exchange;
 mod fences;
 mod ffmpeg;
@@ -46,6 +47,7 @@ use crate::limits::Limits;
 use crate::sniff::{Kind, Treatment};
 
 pub use child::child_main;
+pub use encoder::{EncoderChild, Encoding, ForeignCodec};
 pub use ffmpeg::Ffmpeg;
 
 /// A file made from a foreign one.
@@ -109,7 +111,8 @@ impl Sandbox {
         let kind = if drawing { Ok(Kind::Xml) } else { Kind::admitted(bytes) }.map_err(named)?;
         let ffmpeg = self.ffmpeg_for(kind).map_err(named)?;
         let own_film = kind == Kind::Mp4 && ffmpeg.is_none();
-        let request = exchange::Request { limits: self.limits.clone(), ffmpeg, own_film, drawing };
+        let limits = self.limits.clone();
+        let request = exchange::Request { limits, ffmpeg, own_film, drawing, encoding: None };
         let _pass = gate::GATE.pass(&self.limits).map_err(named)?;
         exchange::call(self, &request, bytes).map_err(named)
     }

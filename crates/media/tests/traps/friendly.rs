@@ -1,11 +1,12 @@
 //! Files that mean well: they come out normalised.
 
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use impasto_domain::{Bench, Value, Workbench as _};
 use impasto_media::limits::Limits;
-use impasto_media::sandbox::{Ffmpeg, Imported, Sandbox};
-use impasto_media::{Format, Picture, Sound};
+use impasto_media::sandbox::{EncoderChild, Encoding, Ffmpeg, ForeignCodec, Imported, Sandbox};
+use impasto_media::{Format, OwnCodec, Picture, Sound, SoundStream};
 
 use crate::{Check, ffmpeg, files, sandbox, sandbox_without_ffmpeg};
 
@@ -19,6 +20,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("films of other encoders are written anew without ffmpeg", foreign_films),
     ("ffmpeg reads AVIF and films", with_ffmpeg),
     ("many at once wait for each other", crowd),
+    ("FLAC that is written here reads back without loss", own_flac),
+    ("ffmpeg encodes sound while it comes", encoders),
 ];
 
 fn imported(bytes: &[u8], name: &str) -> Imported {
@@ -218,5 +221,58 @@ fn with_ffmpeg() {
     if ffmpeg.version >= (6, 1) {
         let avif = files::picture(32, 20).encode(Format::Avif, 60).unwrap();
         assert_eq!(imported(&avif, "new.avif").facts.height, Some(20));
+    }
+}
+
+/// Two channels: a tone beside noise, then silence, then full scale.
+fn samples() -> Vec<u8> {
+    let mut noise = 1_u32;
+    let samples = (0..20_000_u32).flat_map(|at| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let tone = ((f64::from(at) * 0.02).sin() * 12_000.0) as i16;
+        match at {
+            8_000..12_000 => [0, 0],
+            12_000..14_000 => [if at % 7 < 3 { i16::MAX } else { i16::MIN }, tone],
+            _ => [tone, (noise >> 18) as i16],
+        }
+    });
+    samples.flat_map(i16::to_le_bytes).collect()
+}
+
+fn own_flac() {
+    let pcm = samples();
+    let mut stream = SoundStream::new(OwnCodec::Flac, 24_000, 2).unwrap();
+    let mut file = Vec::new();
+    for piece in pcm.chunks(4_801) {
+        file.extend(stream.push(piece).unwrap());
+    }
+    file.extend(stream.finish().unwrap());
+    assert!(file.len() < pcm.len(), "{} of {}", file.len(), pcm.len());
+    let made = imported(&file, "own.flac");
+    assert_eq!((made.facts.sample_rate, made.facts.channels), (Some(24_000), Some(2)));
+    assert!(made.bytes.ends_with(&pcm), "without loss");
+}
+
+fn encoders() {
+    let wanted = |codec| Encoding { codec, sample_rate: 24_000, channels: 2, bits_per_s: None };
+    assert!(sandbox_without_ffmpeg().encoder(wanted(ForeignCodec::Mp3)).is_err());
+    for (codec, name) in [(ForeignCodec::Mp3, "a.mp3"), (ForeignCodec::Opus, "a.opus")] {
+        if !sandbox().can_encode(codec) {
+            continue;
+        }
+        let EncoderChild { mut command, folder } = sandbox().encoder(wanted(codec)).unwrap();
+        let mut child = command.spawn().unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        input.write_all(&samples()).unwrap();
+        // Something comes before the end is there.
+        let mut file = vec![0; 64];
+        output.read_exact(&mut file).unwrap();
+        drop(input);
+        output.read_to_end(&mut file).unwrap();
+        assert!(child.wait().unwrap().success(), "{name}");
+        drop(folder);
+        let made = imported(&file, name);
+        let length_ms = made.facts.duration_ms.unwrap();
+        assert!(length_ms.abs_diff(833) < 80, "{name}: {length_ms} ms");
     }
 }

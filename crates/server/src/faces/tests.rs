@@ -22,8 +22,12 @@ use impasto_engine::{
 use impasto_store::{MemoryBlobs, MemoryRuns};
 use impasto_testkit::model_file;
 use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
 
-use crate::{Front, NoFetch, Parts, ServerOptions, front_of};
+use crate::{
+    Encoders, Front, NoEncoders, NoFetch, Parts, ServerOptions, SoundCodec, SoundEncoding,
+    SoundWanted, front_of,
+};
 
 const PROVIDER: &str = "id = \"here\"\ntitle = \"Here\"\ndescription = \"In this process.\"\n\
                         dialect = \"here\"\nconcurrency = 8\n";
@@ -157,7 +161,36 @@ fn catalog() -> Catalog {
     Catalog::load(&[Layer::embedded(), layer]).map_err(shown).unwrap().0
 }
 
+/// Writes what it is given as text, a line a piece.
+struct Spelling;
+
+impl Encoders for Spelling {
+    fn can(&self, codec: SoundCodec) -> bool {
+        codec != SoundCodec::Opus
+    }
+
+    fn begin(&self, wanted: SoundWanted) -> Result<SoundEncoding> {
+        let (samples, mut input) = mpsc::channel::<Bytes>(1);
+        let (output, encoded) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let head = format!("{:?} {}\n", wanted.codec, wanted.sample_rate_hz);
+            output.send(Ok(head.into())).await.unwrap();
+            while let Some(piece) = input.recv().await {
+                if output.send(Ok(format!("{}\n", piece.len()).into())).await.is_err() {
+                    return;
+                }
+            }
+            output.send(Ok("end".into())).await.unwrap();
+        });
+        Ok(SoundEncoding { samples, encoded })
+    }
+}
+
 fn front() -> Front {
+    front_with(Arc::new(NoEncoders))
+}
+
+fn front_with(encoders: Arc<dyn Encoders>) -> Front {
     let runs = Arc::new(MemoryRuns::default());
     let blobs = Arc::new(MemoryBlobs::default());
     let operations = vec![
@@ -182,6 +215,7 @@ fn front() -> Front {
         pieces: Arc::new(MemoryBlobs::default()),
         reload: None,
         fetch: Arc::new(NoFetch),
+        encoders,
         clock: Arc::new(SystemClock),
         secret: [7; 32],
     };
@@ -278,6 +312,64 @@ async fn speech_is_forwarded_in_every_way() {
     let path = "/elevenlabs/v1/sound-generation?output_format=wav";
     let got = check(path, asked("gate of sounds"), "gate of sounds", b"RIFF").await;
     assert_eq!(&got[44..], whole());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_an_encoder_is_forwarded_too() {
+    let front = front_with(Arc::new(Spelling));
+    let asked = json!({"model": "teller", "voice": "any", "input": "gate of mp3"});
+    let response = call(&front, "/openai/v1/audio/speech", asked.clone()).await;
+    assert_eq!(response.headers()["content-type"], "audio/mpeg");
+    let mut body = response.into_body();
+    let mut first = next(&mut body).await.to_vec();
+    while first.len() < "Mp3 24000\n4800\n".len() {
+        first.extend(next(&mut body).await);
+    }
+    assert_eq!(first, b"Mp3 24000\n4800\n", "before the sound is made");
+    open("gate of mp3");
+    let rest = body.collect().await.unwrap().to_bytes();
+    assert!(rest.ends_with(b"\nend"), "{rest:?}");
+    let spelt: usize = rest.split(|byte| *byte == b'\n').filter_map(number).sum();
+    assert_eq!(spelt + PIECE, whole().len());
+
+    let path = "/elevenlabs/v1/text-to-speech/any";
+    let asked = json!({"model_id": "teller", "text": "Said."});
+    let said = all(call(&front, path, asked.clone()).await).await;
+    assert!(said.starts_with(b"Mp3 44100\n") && said.ends_with(b"end"), "{said:?}");
+    let timed = call(&front, &format!("{path}/with-timestamps"), asked.clone()).await;
+    let timed: Json = serde_json::from_slice(&all(timed).await).unwrap();
+    let sound = STANDARD.decode(timed["audio_base64"].as_str().unwrap()).unwrap();
+    assert!(sound.ends_with(b"end") && timed["alignment"]["characters"][0] == "S");
+    let lines = call(&front, &format!("{path}/stream/with-timestamps"), asked.clone()).await;
+    let lines = String::from_utf8(all(lines).await.to_vec()).unwrap();
+    assert!(lines.contains("characters"), "{lines}");
+    let refused = call(&front, &format!("{path}?output_format=opus_48000_64"), asked).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}
+
+fn number(text: &[u8]) -> Option<usize> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_encoder_the_usual_is_wav_and_says_so() {
+    let front = front();
+    let asked = json!({"model": "teller", "voice": "any", "input": "Said."});
+    let response = call(&front, "/openai/v1/audio/speech", asked.clone()).await;
+    assert_eq!(response.headers()["content-type"], "audio/wav");
+    assert!(response.headers()["x-impasto-sound"].to_str().unwrap().contains("mp3"));
+    assert!(all(response).await.starts_with(b"RIFF"));
+    let mut named = asked;
+    named["response_format"] = "mp3".into();
+    let refused = call(&front, "/openai/v1/audio/speech", named.clone()).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    named["response_format"] = "wav".into();
+    let response = call(&front, "/openai/v1/audio/speech", named).await;
+    assert!(!response.headers().contains_key("x-impasto-sound"));
+    let path = "/elevenlabs/v1/text-to-speech/any/stream";
+    let response = call(&front, path, json!({"model_id": "teller", "text": "Said."})).await;
+    assert_eq!(response.headers()["content-type"], "audio/wav");
+    assert!(response.headers().contains_key("x-impasto-sound"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -401,4 +493,22 @@ async fn bad_requests_are_told_in_the_shape_of_the_face() {
         };
         assert!(message.as_str().is_some_and(|message| message.len() > 5), "{path} {told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_part_of_a_form_goes_by_the_disk_and_a_short_one_is_text() {
+    let front = front();
+    let path = "/openai/v1/audio/transcriptions";
+    let long = format!("RIFF{}", "long ".repeat(100_000));
+    let sent = form(&[("model", "", "teller"), ("file", "a.wav", &long)]);
+    let heard = post(&front, path, FORM, sent.clone()).await;
+    assert_eq!(heard.status(), StatusCode::OK);
+    let heard: Json = serde_json::from_slice(&all(heard).await).unwrap();
+    assert_eq!(heard["text"], "Hello.");
+    let odd = form(&[("model", "", &long), ("file", "a.wav", "RIFF")]);
+    assert_eq!(post(&front, path, FORM, odd).await.status(), StatusCode::BAD_REQUEST);
+    let cut = sent.as_bytes()[..sent.len() / 2].to_vec();
+    assert_eq!(post(&front, path, FORM, cut).await.status(), StatusCode::BAD_REQUEST);
+    let other = post(&front, path, "text/plain", sent).await;
+    assert_eq!(other.status(), StatusCode::BAD_REQUEST);
 }

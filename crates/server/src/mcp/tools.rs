@@ -16,6 +16,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Asked;
 use crate::caller::Scope;
 use crate::calls::{Call, Name, Origin, RunView, ViewStatus};
+use crate::native::{page, page_of};
 
 type Answering = Pin<Box<dyn Future<Output = Result<Vec<ContentBlock>>> + Send>>;
 
@@ -76,6 +77,8 @@ pub(crate) const TOOLS: &[Row] = &[
         arguments: &[
             ("task", "string", false, "Only models that do this task."),
             ("search", "string", false, "Only models whose id, title or company has this text."),
+            ("cursor", "string", false, "Where to go on: next_cursor of the page before."),
+            ("limit", "integer", false, "The most to list; 50 if it is not said."),
         ],
         run: |asked| Box::pin(list_models(asked)),
     },
@@ -232,7 +235,7 @@ async fn list_models(asked: Asked) -> Result<Vec<ContentBlock>> {
     let catalog = asked.app.catalog();
     let (task, search) = (asked.text("task")?.map(TaskId::new), asked.text("search")?);
     let search = search.unwrap_or_default().to_lowercase();
-    let wanted = |model: &&impasto_catalog::Model| {
+    let wanted = |model: &impasto_catalog::Model| {
         let text = format!("{} {} {}", model.id, model.title, model.company).to_lowercase();
         task.as_ref().is_none_or(|task| model.tasks.contains(task)) && text.contains(&search)
     };
@@ -244,7 +247,15 @@ async fn list_models(asked: Asked) -> Result<Vec<ContentBlock>> {
         json!({"model": model.id, "about": model.description, "note": model.note, "tier": model.tier,
                "licence": model.licence, "offers": offers})
     };
-    said(&catalog.models.values().filter(wanted).map(row).collect())
+    let limit = asked.arguments.get("limit").and_then(Json::as_u64);
+    let limit = page(&asked.app, limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)));
+    let (models, next) = page_of(&catalog, wanted, asked.text("cursor")?, limit);
+    let models: Vec<Json> = models.into_iter().map(row).collect();
+    let mut list = json!({ "models": models });
+    if let Some(next) = next {
+        list["next_cursor"] = next.into();
+    }
+    said(&list)
 }
 
 async fn plan(asked: Asked) -> Result<Vec<ContentBlock>> {

@@ -191,7 +191,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<axum::Json<Readiness
 /// `GET /metrics`
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, app.figures_text()).into_response()
+    (kind, app.figures_text().await).into_response()
 }
 
 static DESCRIPTION: LazyLock<Bytes> =

@@ -1,15 +1,18 @@
 //! Tasks and models, and the catalogue read again.
 
+use std::ops::Bound;
+
 use axum::extract::State;
 use impasto_api::{
     CatalogueView, FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView,
 };
 use impasto_catalog::{Catalog, Model, Offer};
-use impasto_domain::{Error, Field, Task, TaskId};
+use impasto_domain::{Error, Field, ModelId, Task, TaskId};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::extract::{Asked, Named};
+use super::runs::page;
 use crate::app::App;
 use crate::calls::find_model;
 use crate::problem::Problem;
@@ -88,6 +91,23 @@ fn model_view(catalog: &Catalog, model: &Model) -> ModelView {
 #[serde(deny_unknown_fields)]
 pub(super) struct ModelsQuery {
     task: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// A page of the models that are wanted, by id, and where the next one goes on if there is one.
+pub(crate) fn page_of(
+    catalog: &Catalog,
+    wanted: impl Fn(&Model) -> bool,
+    cursor: Option<String>,
+    limit: u32,
+) -> (Vec<&Model>, Option<String>) {
+    let after = cursor.map(ModelId::new).map_or(Bound::Unbounded, Bound::Excluded);
+    let after = catalog.models.range((after, Bound::Unbounded)).map(|(_, model)| model);
+    let mut wanted = after.filter(|model| wanted(model));
+    let page: Vec<&Model> = wanted.by_ref().take(limit as usize).collect();
+    let next = wanted.next().and(page.last()).map(|last| last.id.to_string());
+    (page, next)
 }
 
 /// `GET /v1/models`
@@ -100,9 +120,11 @@ pub(super) async fn models(
     if let Some(task) = &task {
         catalog.task(task)?;
     }
-    let wanted = |model: &&Model| task.as_ref().is_none_or(|task| model.tasks.contains(task));
-    let models = catalog.models.values().filter(wanted);
-    Ok(axum::Json(ModelList { models: models.map(|model| model_view(&catalog, model)).collect() }))
+    let wanted = |model: &Model| task.as_ref().is_none_or(|task| model.tasks.contains(task));
+    let limit = page(&app, query.limit);
+    let (models, next_cursor) = page_of(&catalog, wanted, query.cursor, limit);
+    let models = models.into_iter().map(|model| model_view(&catalog, model)).collect();
+    Ok(axum::Json(ModelList { models, next_cursor }))
 }
 
 /// `GET /v1/models/{model}`

@@ -28,6 +28,8 @@ use crate::app::App;
 use crate::caller::{Caller, Scope};
 use crate::problem::Problem;
 
+pub(crate) use catalogue::page_of;
+pub(crate) use runs::page;
 pub(crate) use show::{Viewer, error as error_view, run_view};
 pub(crate) use uploads::sweep as sweep_uploads;
 

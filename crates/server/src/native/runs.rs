@@ -289,9 +289,12 @@ pub(super) struct ListQuery {
 pub(super) const PAGE: u32 = 50;
 
 /// The least and the most that may be listed at a time.
-pub(super) fn page(app: &App, limit: Option<u32>) -> u32 {
+pub(crate) fn page(app: &App, limit: Option<u32>) -> u32 {
     limit.unwrap_or(PAGE).clamp(1, app.options().page_max.max(1))
 }
+
+/// The most runs that are looked at for one page of a list.
+const LOOKED_AT_MAX: usize = 10_000;
 
 /// `GET /v1/runs`
 pub(super) async fn list(
@@ -300,33 +303,47 @@ pub(super) async fn list(
     base: Base,
     Asked(query): Asked<ListQuery>,
 ) -> Result<axum::Json<RunList>, Problem> {
-    let limit = page(&app, query.limit);
+    let limit = page(&app, query.limit) as usize;
     let (statuses, only_queued) = statuses(query.status.as_deref())?;
-    let filter = RunFilter {
+    let mut filter = RunFilter {
         statuses,
         workflow: query.work,
         created_from_ms: query.created_from_ms,
         created_to_ms: query.created_to_ms,
         before: query.cursor.map(RunId::new),
-        ..RunFilter::newest(caller.tenant.clone(), limit)
+        ..RunFilter::newest(caller.tenant.clone(), page(&app, query.limit))
     };
-    let found = app.engine().runs(filter).await.map_err(|error| match error.kind {
-        ErrorKind::NotFound => Error::invalid("`cursor` is none that a list gave"),
-        _ => error,
-    })?;
-    let full = found.len() >= limit as usize;
-    let next_cursor = found.last().filter(|_| full).map(|last| last.run.id.to_string());
     let viewer = Viewer::new(&app, &caller, &base);
-    let mut runs = Vec::with_capacity(found.len());
-    for record in found {
-        let view = listed(&viewer, &record).await?;
-        if !only_queued || view.status == ViewStatus::Queued {
+    let mut runs = Vec::with_capacity(limit);
+    let mut looked_at = 0;
+    // What waits is told from what works by its events only, so more may be looked at than is shown.
+    loop {
+        let found = app.engine().runs(filter.clone()).await.map_err(|error| match error.kind {
+            ErrorKind::NotFound => Error::invalid("`cursor` is none that a list gave"),
+            _ => error,
+        })?;
+        let is_last = found.len() < limit;
+        for record in found {
+            looked_at += 1;
+            let view = listed(&viewer, &record).await?;
+            filter.before = Some(record.run.id);
+            let is_working = record.status == RunStatus::Running;
+            if only_queued && is_working && view.status != ViewStatus::Queued {
+                continue;
+            }
             let mut shown = run_view(&viewer, &view);
             (shown.output, shown.error, shown.cost) = (None, None, None);
             runs.push(shown);
+            if runs.len() == limit {
+                break;
+            }
+        }
+        let is_full = runs.len() == limit || looked_at >= LOOKED_AT_MAX;
+        if is_full || is_last {
+            let next_cursor = filter.before.filter(|_| is_full).map(|last| last.to_string());
+            return Ok(axum::Json(RunList { runs, next_cursor }));
         }
     }
-    Ok(axum::Json(RunList { runs, next_cursor }))
 }
 
 /// A run as it is listed: of one that is over, no events are read.
@@ -337,7 +354,8 @@ async fn listed(viewer: &Viewer, record: &RunRecord) -> Result<RunView> {
     Ok(RunView::of_record(record))
 }
 
-/// The states that are meant, and whether only runs are meant that wait for their first place.
+/// The states that are meant, and whether of runs that are not over only those are meant that wait for
+/// their first place.
 fn statuses(text: Option<&str>) -> Result<(Vec<RunStatus>, bool)> {
     let Some(text) = text else { return Ok((Vec::new(), false)) };
     let mut statuses = Vec::new();
@@ -351,7 +369,8 @@ fn statuses(text: Option<&str>) -> Result<(Vec<RunStatus>, bool)> {
             })?,
         });
     }
-    Ok((statuses, text.trim() == "queued"))
+    let names = |name: &str| text.split(',').any(|known| known.trim() == name);
+    Ok((statuses, names("queued") && !names("running")))
 }
 
 /// `GET /v1/runs/{run}`

@@ -1,6 +1,5 @@
 //! Uploads in parts, which can be resumed.
 
-use std::io::{Read, copy};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use impasto_api::{UploadRequest, UploadView};
-use impasto_domain::{Digest, Digester, Error, ErrorKind, Result};
-use impasto_store::{BlobStore, BlobStoreExt, UploadPart, UploadRecord};
+use impasto_domain::{Digest, Error, ErrorKind, Result};
+use impasto_store::{UploadPart, UploadRecord};
 
 use super::extract::{Named, Sent};
 use super::show::Viewer;
@@ -21,7 +20,7 @@ use crate::caller::Caller;
 use crate::files::{Base, suffix};
 use crate::keys::drawn;
 use crate::problem::Problem;
-use crate::spool::Spool;
+use crate::spool::{Spool, joined};
 use crate::whole::Spoilt;
 
 /// How long an upload may take from its beginning to its end, in milliseconds.
@@ -112,9 +111,7 @@ pub(super) async fn put_part(
     let room = app.options().upload_bytes_max.saturating_sub(others);
     let most = room.min(app.options().part_bytes_max as u64);
     let spooled = spool(body, "", most).await?;
-    let (bytes, pieces) = (spooled.bytes, Arc::clone(app.pieces()));
-    let keeping = tokio::task::spawn_blocking(move || pieces.put_file(spooled.path()));
-    let digest = keeping.await.map_err(|_| Error::internal("keeping a part panicked"))??;
+    let (digest, bytes) = spooled.keep(app.pieces()).await?;
     let part = UploadPart { number, digest, bytes };
     app.store().put_part(caller.tenant.clone(), id.clone(), part).await?;
     let after = record(&app, &caller, &id).await?;
@@ -157,47 +154,11 @@ pub(super) async fn complete(
     }
     let ending = suffix(Some(&record.media_type), Some(&record.name));
     let parts = record.parts.iter().map(|part| part.digest).collect();
-    let (joined, digest) = joined(Arc::clone(app.pieces()), parts, ending).await?;
-    let asset = app.take_in_file(&caller, joined.path(), digest, &record.name).await?;
+    let joined = joined(Arc::clone(app.pieces()), parts, ending).await?;
+    let asset = app.take_in_file(&caller, joined.path(), joined.digest, &record.name).await?;
     end(&app, &caller, &id).await?;
     let asset = Viewer::new(&app, &caller, &base).asset(&asset);
     Ok((StatusCode::CREATED, axum::Json(asset)).into_response())
-}
-
-/// The parts as one file.
-async fn joined(
-    pieces: Arc<dyn BlobStore>,
-    parts: Vec<Digest>,
-    suffix: String,
-) -> Result<(tempfile::NamedTempFile, Digest)> {
-    let joining = tokio::task::spawn_blocking(move || {
-        let failed = |error: std::io::Error| {
-            Error::unavailable(format!("the parts cannot be put together: {error}"))
-        };
-        let named = tempfile::Builder::new().prefix("impasto-upload-").suffix(&suffix).tempfile();
-        let mut file = named.map_err(failed)?;
-        let mut digester = Digester::default();
-        for part in parts {
-            let mut reader = Digesting { reader: pieces.open(&part)?, digester: &mut digester };
-            copy(&mut reader, &mut file).map_err(failed)?;
-        }
-        Ok((file, digester.finish()))
-    });
-    joining.await.map_err(|_| Error::internal("joining parts panicked"))?
-}
-
-/// Finds the digest of what is read.
-struct Digesting<'a, R> {
-    reader: R,
-    digester: &'a mut Digester,
-}
-
-impl<R: Read> Read for Digesting<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        self.digester.update(buffer.get(..read).unwrap_or_default());
-        Ok(read)
-    }
 }
 
 /// `DELETE /v1/uploads/{upload}`

@@ -7,6 +7,8 @@ use impasto_store::{RunStatus, StoredRun};
 use impasto_workflow::Event;
 use serde_json::{Value as Json, json};
 
+use crate::calls::Origin;
+
 /// Hexadecimal digits of an id of a trace, and of a span.
 const TRACE_DIGITS: usize = 32;
 const SPAN_DIGITS: usize = 16;
@@ -39,6 +41,7 @@ pub(crate) fn spans(run: &StoredRun) -> Vec<Json> {
     }
     let record = &run.record;
     let seed = record.run.id.as_str();
+    let origin: Origin = serde_json::from_str(&record.run.origin).unwrap_or_default();
     let root = Draft {
         id: seed.to_owned(),
         parent: None,
@@ -60,7 +63,16 @@ pub(crate) fn spans(run: &StoredRun) -> Vec<Json> {
     for (key, step) in &journal.steps {
         step.drafts(seed, key, record.updated_ms, &mut drafts);
     }
-    drafts.iter().map(|draft| draft.span(seed)).collect()
+    let mut spans: Vec<Json> = drafts.iter().map(|draft| draft.span(seed)).collect();
+    if let Some(parent) = origin.parent {
+        if let Some(root) = spans.first_mut() {
+            root["parentSpanId"] = parent.span.into();
+        }
+        for span in &mut spans {
+            span["traceId"] = parent.trace.as_str().into();
+        }
+    }
+    spans
 }
 
 /// What the events say of each step.
@@ -381,6 +393,16 @@ mod tests {
         assert_eq!(spans[2]["status"]["code"], FAILED);
         assert!(spans[1].get("status").is_none(), "the step went well in the end");
         assert_eq!(attribute(&spans[0], "impasto.cost_microdollars").unwrap(), "2000");
+    }
+
+    #[test]
+    fn a_run_is_below_the_span_of_the_one_who_called() {
+        let mut run = run();
+        run.record.run.origin = r#"{"parent":{"trace":"4bf9","span":"00f0"}}"#.to_owned();
+        let spans = spans(&run);
+        assert!(spans.iter().all(|span| span["traceId"] == "4bf9"));
+        assert_eq!(spans[0]["parentSpanId"], "00f0");
+        assert_eq!(spans[1]["parentSpanId"], spans[0]["spanId"]);
     }
 
     #[test]

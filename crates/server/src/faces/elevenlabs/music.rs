@@ -9,7 +9,7 @@ use impasto_domain::{AssetRef, Error, RunId, TaskId, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::error::Failure;
-use super::speech::sounding;
+use super::speech::{sounding, told};
 use super::{Asked, Asks, Runner, answered, ask, call_of, format, hold};
 use crate::app::App;
 use crate::caller::Caller;
@@ -40,7 +40,7 @@ async fn begin(
     asks: &Asks,
     (call, wish): (Call, &[u8]),
 ) -> Result<Playing, Failure> {
-    let wanted = format::wanted(asks.output_format.as_deref())?;
+    let wanted = format::wanted(app, asks.output_format.as_deref())?;
     let Asked { ticket, delivery } = ask(app, caller, call, wish).await?;
     let run = ticket.run.clone();
     let pieces = Pieces::of(app, caller, ticket, hold(app));
@@ -149,14 +149,14 @@ pub(super) async fn detailed(
             "--{BOUNDARY}\r\nContent-Type: application/json\r\n\r\n{about}\r\n--{BOUNDARY}\r\n\
              Content-Type: {media_type}\r\nContent-Disposition: attachment; \
              filename=\"{run}.{extension}\"\r\n\r\n",
-            extension = asset.extension(),
+            extension = wanted.encoding.extension(),
         );
         let end = format!("\r\n--{BOUNDARY}--\r\n");
         let body = [head.as_bytes(), &sound, end.as_bytes()].concat();
         let mut response = super::typed("", Body::from(body));
         let parts = HeaderValue::from_static("multipart/mixed; boundary=impasto-music");
         response.headers_mut().insert(header::CONTENT_TYPE, parts);
-        Ok(response)
+        Ok(told(wanted, response))
     };
     let answer = answer.await;
     let mut response = answered(delivery, &run, answer);

@@ -130,7 +130,7 @@ impl Talk {
     }
 
     async fn talk(&mut self) -> Result<(), End> {
-        let wanted = format::wanted(self.opening.output_format.as_deref())?;
+        let wanted = format::wanted(&self.app, self.opening.output_format.as_deref())?;
         let Some(first) = self.heard().await? else { return Ok(()) };
         let key = self.key.take().or(first.api_key);
         let caller = caller_of(&self.app, key.as_deref(), Scope::Run).await?;

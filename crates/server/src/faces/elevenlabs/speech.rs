@@ -72,7 +72,7 @@ async fn begin(
     (voice, asks, body): (String, Asks, Body),
     live: bool,
 ) -> Result<Speaking, Failure> {
-    let wanted = format::wanted(asks.output_format.as_deref())?;
+    let wanted = format::wanted(app, asks.output_format.as_deref())?;
     let bytes = body::json_bytes(app, body).await?;
     let request: SpeechRequest = body::parsed(&bytes)?;
     let text = request.text.clone().unwrap_or_default();
@@ -103,12 +103,19 @@ pub(super) async fn sounding(mut flow: Flow, wanted: Wanted) -> Result<Response,
     // Until the first piece is there, a failure can still be told as one.
     let first = flow.next().await.map_err(Failure::of_run)?.unwrap_or_default();
     let media_type = wanted.encoding.media_type();
-    if !flow.is_made() {
-        return Ok(typed(media_type, Body::from_stream(flow.stream(first))));
-    }
-    let rest = flow.whole().await.map_err(Failure::of_run)?;
-    let whole = if rest.is_empty() { first } else { [first, rest].concat().into() };
-    Ok(typed(media_type, Body::from(whole)))
+    let body = if flow.is_made() {
+        let rest = flow.whole().await.map_err(Failure::of_run)?;
+        Body::from(if rest.is_empty() { first } else { [first, rest].concat().into() })
+    } else {
+        Body::from_stream(flow.stream(first))
+    };
+    Ok(told(wanted, typed(media_type, body)))
+}
+
+/// A response with what is told beside the sound.
+pub(super) fn told(wanted: Wanted, mut response: Response) -> Response {
+    response.headers_mut().extend(wanted.headers().map(|(name, value)| (Some(name), value)));
+    response
 }
 
 pub(super) async fn timed(
@@ -119,11 +126,11 @@ pub(super) async fn timed(
     body: Body,
 ) -> Result<Response, Failure> {
     let speaking = begin(&app, &caller, (voice, asks, body), false).await?;
-    let Speaking { text, mut flow, delivery, run, .. } = speaking;
+    let Speaking { text, mut flow, delivery, run, wanted } = speaking;
     let answer = async {
         let sound = flow.whole().await.map_err(Failure::of_run)?;
         let json = to_json(&with_times(&text, &flow, sound)?)?;
-        Ok(typed("application/json", Body::from(json)))
+        Ok(told(wanted, typed("application/json", Body::from(json))))
     };
     Ok(answered(delivery, &run, answer.await))
 }
@@ -148,10 +155,11 @@ pub(super) async fn timed_stream(
     body: Body,
 ) -> Result<Response, Failure> {
     let speaking = begin(&app, &caller, (voice, asks, body), true).await?;
-    let Speaking { text, mut flow, delivery, run, .. } = speaking;
+    let Speaking { text, mut flow, delivery, run, wanted } = speaking;
     let answer = async {
         let first = flow.next().await.map_err(Failure::of_run)?.unwrap_or_default();
-        Ok(typed("application/json", Body::from_stream(lines(text, first, flow))))
+        let lines = Body::from_stream(lines(text, first, flow));
+        Ok(told(wanted, typed("application/json", lines)))
     };
     Ok(answered(delivery, &run, answer.await))
 }

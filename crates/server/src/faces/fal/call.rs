@@ -17,9 +17,10 @@ use crate::app::App;
 use crate::caller::{Caller, authorization};
 use crate::calls::{Call, Origin, Webhook, claim};
 use crate::delivery::{Delivery, Line};
-use crate::faces::body::whole;
+use crate::faces::body::{Unread, spooled, whole};
 use crate::files::Base;
 use crate::hosts::ByHost;
+use crate::spool::Spooled;
 
 /// The name of this face, as it is stored with runs.
 pub(super) const FACE: &str = "fal";
@@ -101,6 +102,7 @@ impl Asking {
             name: endpoint.path(),
             base: self.base.0.clone(),
             key: None,
+            parent: None,
             extra: if inline { json!({ SYNC_MODE: true }) } else { Json::Null },
         };
         let mut call = Call::new(name, input, origin);
@@ -183,12 +185,24 @@ pub(super) async fn input(
 
 /// A body as a whole.
 pub(super) async fn read(body: Body, bytes_max: u64) -> std::result::Result<bytes::Bytes, Fault> {
-    whole(body, bytes_max).await.map_err(|unread| {
-        let (status, error) = unread.told();
-        match status {
-            StatusCode::PAYLOAD_TOO_LARGE => Fault::too_large(error),
-            // Nothing was begun, and whoever sends half a body is not there to read the answer.
-            _ => Fault::from(Error { kind: ErrorKind::InvalidInput, ..error }),
-        }
-    })
+    whole(body, bytes_max).await.map_err(unread)
+}
+
+/// A file of ours whose name ends so, of at most so many bytes, of a body.
+pub(super) async fn file(
+    body: Body,
+    suffix: &str,
+    bytes_max: u64,
+) -> std::result::Result<Spooled, Fault> {
+    spooled(body, suffix, bytes_max).await.map_err(unread)
+}
+
+fn unread(unread: Unread) -> Fault {
+    let (status, error) = unread.told();
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Fault::too_large(error),
+        StatusCode::SERVICE_UNAVAILABLE => Fault::from(error),
+        // Nothing was begun, and whoever sends half a body is not there to read the answer.
+        _ => Fault::from(Error { kind: ErrorKind::InvalidInput, ..error }),
+    }
 }

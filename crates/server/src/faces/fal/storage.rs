@@ -13,7 +13,7 @@ use axum::Json as JsonBody;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use impasto_dialects::fal::wire::{
     self, Initiate, Initiated, MultipartBegun, Part, Parts, TokenWish, UploadToken, Uploaded,
@@ -23,13 +23,14 @@ use impasto_store::{UploadPart, UploadRecord};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
-use super::call::{Asking, read};
+use super::call::{Asking, file, read};
 use super::error::Fault;
 use super::tokens::{self, Purpose};
 use crate::app::App;
 use crate::caller::{Caller, Scope, authorization};
-use crate::files::Base;
+use crate::files::{Base, suffix};
 use crate::keys::drawn;
+use crate::spool::joined;
 
 /// Below what uploads are found that have an address before they have bytes.
 const UPLOADS: &str = "/storage/u/";
@@ -162,8 +163,9 @@ pub(super) async fn upload(State(app): State<App>, base: Base, request: Request)
     let uploaded = async {
         let caller = wish.uploader(&app).await?;
         let (media_type, name) = (wish.media_type().to_owned(), wish.file_name());
-        let bytes = read(body, app.options().upload_bytes_max).await?;
-        let asset = app.take_in(&caller, bytes, Some(&media_type), Some(&name)).await?;
+        let ending = suffix(Some(&media_type), Some(&name));
+        let file = file(body, &ending, app.options().upload_bytes_max).await?;
+        let asset = app.take_in_file(&caller, file.path(), file.digest, &name).await?;
         let access_url = app.file_url(&wish.asking.base, &caller, &asset);
         Ok::<_, Fault>(JsonBody(Uploaded { access_url }).into_response())
     };
@@ -213,17 +215,13 @@ pub(super) async fn below(
         let caller = upload.filler(&app, &wish).await?;
         let media_type = wish.media_type().to_owned();
         match (method.as_str(), rest) {
-            ("PUT", []) => {
-                let bytes = read(body, app.options().upload_bytes_max).await?;
-                upload.fill(&app, &caller, bytes, &media_type).await
-            }
+            ("PUT", []) => upload.fill(&app, &caller, body, &media_type).await,
             ("PUT", [number]) => {
                 let number = number.parse().ok().filter(|number| *number != WHOLE);
                 let number = number.ok_or_else(|| {
                     Error::invalid("that is no number of a part").hint("parts begin at 1")
                 })?;
-                let bytes = read(body, app.options().part_bytes_max as u64).await?;
-                upload.keep_part(&app, number, bytes).await
+                upload.keep_part(&app, number, body).await
             }
             ("POST", ["complete"]) => {
                 let wanted: Parts = said(body).await?;
@@ -330,23 +328,23 @@ impl Upload {
     }
 
     /// Takes the whole file.
-    async fn fill(&self, app: &App, caller: &Caller, bytes: Bytes, media_type: &str) -> Answer {
+    async fn fill(&self, app: &App, caller: &Caller, body: Body, media_type: &str) -> Answer {
         let record = self.record(app).await?;
         let known = if media_type.is_empty() { record.media_type.as_str() } else { media_type };
-        let asset = app.take_in(caller, bytes, Some(known), Some(&record.name)).await?;
+        let ending = suffix(Some(known), Some(&record.name));
+        let file = file(body, &ending, app.options().upload_bytes_max).await?;
+        let asset = app.take_in_file(caller, file.path(), file.digest, &record.name).await?;
         self.finish(app, &record, &asset).await?;
         Ok(([(header::ETAG, tag(&asset.digest))], JsonBody(serde_json::json!({}))).into_response())
     }
 
-    async fn keep_part(&self, app: &App, number: u32, bytes: Bytes) -> Answer {
+    async fn keep_part(&self, app: &App, number: u32, body: Body) -> Answer {
         let record = self.record(app).await?;
+        let spooled = file(body, "", app.options().part_bytes_max as u64).await?;
         let others = record.parts.iter().filter(|part| part.number != number);
-        check_size(app, bytes.len() as u64 + others.map(|part| part.bytes).sum::<u64>())?;
-        let length = bytes.len() as u64;
-        let pieces = Arc::clone(app.pieces());
-        let keeping = tokio::task::spawn_blocking(move || pieces.put(&bytes));
-        let digest = keeping.await.map_err(|_| Error::internal("keeping a part panicked"))??;
-        let part = UploadPart { number, digest, bytes: length };
+        check_size(app, spooled.bytes + others.map(|part| part.bytes).sum::<u64>())?;
+        let (digest, bytes) = spooled.keep(app.pieces()).await?;
+        let part = UploadPart { number, digest, bytes };
         app.store().put_part(self.tenant.clone(), self.id.clone(), part).await?;
         let told = Part { part_number: number, etag: format!("\"{digest}\"") };
         Ok(([(header::ETAG, tag(&digest))], JsonBody(told)).into_response())
@@ -362,9 +360,10 @@ impl Upload {
                 // Parts that came at the same time did not know of each other.
                 check_size(app, record.parts.iter().map(|part| part.bytes).sum())?;
                 let digests = parts_of(&record, wanted)?;
-                let bytes = joined(app, digests).await?;
-                let media_type = Some(record.media_type.as_str());
-                let asset = app.take_in(caller, bytes, media_type, Some(&record.name)).await?;
+                let ending = suffix(Some(&record.media_type), Some(&record.name));
+                let file = joined(Arc::clone(app.pieces()), digests, ending).await?;
+                let asset =
+                    app.take_in_file(caller, file.path(), file.digest, &record.name).await?;
                 self.finish(app, &record, &asset).await?;
                 asset
             }
@@ -434,18 +433,6 @@ fn parts_of(record: &UploadRecord, mut wanted: Parts) -> Result<Vec<Digest>> {
         Ok(kept.digest)
     };
     wanted.parts.iter().map(digest).collect()
-}
-
-async fn joined(app: &App, digests: Vec<Digest>) -> Result<Bytes> {
-    let pieces = Arc::clone(app.pieces());
-    let joining = tokio::task::spawn_blocking(move || {
-        let mut joined = BytesMut::new();
-        for digest in digests {
-            joined.extend_from_slice(&pieces.get(&digest)?);
-        }
-        Ok(joined.freeze())
-    });
-    joining.await.map_err(|_| Error::internal("joining parts panicked"))?
 }
 
 /// The file at the address of an upload; none if it is not the address of one.

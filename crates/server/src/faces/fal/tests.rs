@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::app::App;
 use crate::caller::Scopes;
 use crate::keys::{NewKey, draw};
-use crate::{Front, NoFetch, Parts, ServerOptions};
+use crate::{Front, NoEncoders, NoFetch, Parts, ServerOptions};
 
 const ECHO: &str = "POST /fal/queue/impasto/local/echo";
 
@@ -62,6 +62,7 @@ impl House {
             pieces: Arc::new(MemoryBlobs::default()),
             reload: None,
             fetch: Arc::new(NoFetch),
+            encoders: Arc::new(NoEncoders),
             clock: Arc::new(SystemClock),
             secret: [7; 32],
         };

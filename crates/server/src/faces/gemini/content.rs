@@ -49,9 +49,9 @@ pub(super) async fn generate(
     let answer = Answer { model, id, many };
     let source = if kind == MediaKind::Audio {
         let wanted = Wanted {
-            encoding: Encoding::Pcm,
             sample_rate_hz: Some(SPEECH_RATE_HZ),
             channels: Some(1),
+            ..Wanted::natural(Encoding::Pcm)
         };
         Source::Speech(Box::new(Flow::new(&asked.app, &asked.caller, pieces, wanted)))
     } else {

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use impasto_dialects::gemini::wire;
-use impasto_domain::{Digest, Error, Result, TenantId};
+use impasto_domain::{Error, Result, TenantId};
 use impasto_store::{UploadPart, UploadRecord};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -20,9 +19,10 @@ use super::files::file;
 use super::{Asked, FACE, json, parameter};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::faces::body::{parsed, whole};
-use crate::files::Base;
+use crate::faces::body::{parsed, spooled};
+use crate::files::{Base, suffix};
 use crate::keys::drawn;
+use crate::spool::joined;
 
 /// What the address of an upload is signed for.
 const UPLOAD: &str = "gemini upload";
@@ -178,14 +178,11 @@ impl Upload {
             return Err(Error::invalid(message).hint("go on where the upload stands").into());
         }
         let room = self.app.options().upload_bytes_max.saturating_sub(received(record));
-        let bytes = whole(body, room).await?;
-        if bytes.is_empty() {
+        let piece = spooled(body, "", room).await?;
+        if piece.bytes == 0 {
             return Ok(());
         }
-        let size = bytes.len() as u64;
-        let pieces = Arc::clone(self.app.pieces());
-        let keeping = tokio::task::spawn_blocking(move || pieces.put(&bytes));
-        let digest = keeping.await.map_err(|_| Error::internal("keeping a piece panicked"))??;
+        let (digest, size) = piece.keep(self.app.pieces()).await?;
         let number = record.parts.last().map_or(1, |last| last.number + 1);
         let part = UploadPart { number, digest, bytes: size };
         let store = self.app.store();
@@ -196,11 +193,14 @@ impl Upload {
 
     /// Puts the pieces together and takes the file in.
     async fn finish(self, tenant: TenantId, record: UploadRecord) -> Result<Response, Failure> {
-        let bytes = self.joined(record.parts.iter().map(|part| part.digest).collect()).await?;
         let caller = Caller::reader(tenant.clone());
         let media_type = Some(record.media_type.as_str()).filter(|text| !text.is_empty());
         let name = Some(record.name.as_str()).filter(|text| !text.is_empty());
-        let taken = self.app.take_in(&caller, bytes, media_type, name).await.map_err(Failure::from);
+        let parts = record.parts.iter().map(|part| part.digest).collect();
+        let pieces = Arc::clone(self.app.pieces());
+        let whole = joined(pieces, parts, suffix(media_type, name)).await?;
+        let taking = self.app.take_in_file(&caller, whole.path(), whole.digest, &record.name);
+        let taken = taking.await.map_err(Failure::from);
         if taken.as_ref().err().is_none_or(Failure::is_for_good) {
             self.end(&tenant).await?;
         }
@@ -208,18 +208,6 @@ impl Upload {
         let mut file = file(&self.app, &caller, (&self.base, &self.version), &id).await?;
         file.display_name = name.map(str::to_owned).or(file.display_name);
         Ok(with_status(json(&wire::FileEnvelope { file })?, Status::Final, None))
-    }
-
-    async fn joined(&self, parts: Vec<Digest>) -> Result<Bytes> {
-        let pieces = Arc::clone(self.app.pieces());
-        let joining = tokio::task::spawn_blocking(move || {
-            let mut joined = BytesMut::new();
-            for part in parts {
-                joined.extend_from_slice(&pieces.get(&part)?);
-            }
-            Ok(joined.freeze())
-        });
-        joining.await.map_err(|_| Error::internal("joining pieces panicked"))?
     }
 
     /// Ends the upload and lets go of its pieces.

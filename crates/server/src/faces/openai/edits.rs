@@ -76,8 +76,7 @@ async fn read(
 }
 
 async fn taken_in(app: &App, caller: &Caller, part: &Part) -> Result<Json, Failure> {
-    let (media_type, name) = (part.media_type.as_deref(), part.file_name.as_deref());
-    let asset = app.take_in(caller, part.bytes.clone(), media_type, name).await;
+    let asset = part.taken_in(app, caller).await;
     Ok(named(&asset.map_err(|error| error.context(format!("`{}`", part.name)))?))
 }
 

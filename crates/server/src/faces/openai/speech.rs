@@ -32,7 +32,7 @@ pub(super) async fn speak(
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
     let request: SpeechRequest = body::parsed(&bytes)?;
-    let wanted = wanted(request.response_format.as_deref())?;
+    let wanted = wanted(&app, request.response_format.as_deref())?;
     let as_events = match request.stream_format.as_deref() {
         Some("sse") => true,
         None | Some("audio") => false,
@@ -71,35 +71,61 @@ async fn told(mut flow: Flow, wanted: Wanted, as_events: bool) -> Result<Respons
     // Until the first piece is there, a failure can still be told as one.
     let first = flow.next().await.map_err(failed)?.unwrap_or_default();
     if as_events {
-        return Ok(typed(events::MEDIA_TYPE, Body::from_stream(spoken_events(first, flow))));
+        return Ok(typed(
+            wanted,
+            events::MEDIA_TYPE,
+            Body::from_stream(spoken_events(first, flow)),
+        ));
     }
     let media_type = wanted.encoding.media_type();
     if !flow.is_made() {
-        return Ok(typed(media_type, Body::from_stream(flow.stream(first))));
+        return Ok(typed(wanted, media_type, Body::from_stream(flow.stream(first))));
     }
     let rest = flow.whole().await.map_err(failed)?;
     let whole = if rest.is_empty() { first } else { [first, rest].concat().into() };
-    Ok(typed(media_type, Body::from(whole)))
+    Ok(typed(wanted, media_type, Body::from(whole)))
 }
 
-fn typed(media_type: &'static str, body: Body) -> Response {
+fn typed(wanted: Wanted, media_type: &'static str, body: Body) -> Response {
+    let mut response = body.into_response();
     let media_type = HeaderValue::from_static(media_type);
-    ([(header::CONTENT_TYPE, media_type)], body).into_response()
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response.headers_mut().extend(wanted.headers().map(|(name, value)| (Some(name), value)));
+    response
 }
 
-fn wanted(format: Option<&str>) -> Result<Wanted, Failure> {
-    match format {
-        // What is not said is what can be made without loss.
-        None | Some("wav") => Ok(Wanted::natural(Encoding::Wav)),
-        Some("pcm") => {
-            Ok(Wanted { encoding: Encoding::Pcm, sample_rate_hz: Some(PCM_HZ), channels: Some(1) })
-        }
+fn wanted(app: &App, format: Option<&str>) -> Result<Wanted, Failure> {
+    let mp3 = Wanted::natural(Encoding::Mp3);
+    // Encoders of AAC know few rates.
+    let small = |encoding| Wanted {
+        sample_rate_hz: Some(PCM_HZ),
+        channels: Some(1),
+        ..Wanted::natural(encoding)
+    };
+    let wanted = match format {
+        None => mp3.usual(app),
+        Some("mp3") => mp3,
+        Some("wav") => Wanted::natural(Encoding::Wav),
+        Some("opus") => Wanted::natural(Encoding::Opus),
+        Some("flac") => Wanted::natural(Encoding::Flac),
+        Some("aac") => small(Encoding::Aac),
+        Some("pcm") => small(Encoding::Pcm),
         Some(other) => {
             let error =
                 Error::invalid(format!("`response_format` is '{other}', which is not made here"));
-            Err(error.hint("use wav or pcm").into())
+            return Err(error.hint("use mp3, opus, aac, flac, wav or pcm").into());
         }
+    };
+    if !wanted.encoding.is_made_by(app) {
+        let name = format.unwrap_or_default();
+        let error = Error::invalid(format!(
+            "`response_format` is '{name}', which this server cannot make: it has no ffmpeg"
+        ));
+        return Err(error
+            .hint("install ffmpeg where the server runs, or use aac, flac, wav or pcm")
+            .into());
     }
+    Ok(wanted)
 }
 
 type Item = Result<Bytes, std::io::Error>;

@@ -38,8 +38,7 @@ pub(super) async fn transcribe(
     for part in form.0 {
         match part.name.as_str() {
             "file" => {
-                let (media_type, name) = (part.media_type.as_deref(), part.file_name.as_deref());
-                let asset = app.take_in(&caller, part.bytes.clone(), media_type, name).await;
+                let asset = part.taken_in(&app, &caller).await;
                 input.insert("audio".to_owned(), named(&asset.map_err(|e| e.context("`file`"))?));
             }
             "model" => model = Some(part.text()?),

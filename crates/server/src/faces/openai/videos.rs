@@ -83,8 +83,7 @@ async fn from_form(app: &App, caller: &Caller, form: Form) -> Result<Wish, Failu
             "seconds" => wish.seconds = Some(part.text()?),
             "size" => wish.size = Some(part.text()?),
             "input_reference" => {
-                let (media_type, name) = (part.media_type.as_deref(), part.file_name.as_deref());
-                let asset = app.take_in(caller, part.bytes.clone(), media_type, name).await;
+                let asset = part.taken_in(app, caller).await;
                 wish.reference = named(&asset.map_err(|error| error.context("`input_reference`"))?);
             }
             "input_reference[image_url]" => wish.reference = part.text()?.into(),

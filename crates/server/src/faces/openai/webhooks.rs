@@ -260,7 +260,7 @@ pub(super) async fn test(
     headers.push(("content-type".to_owned(), "application/json".to_owned()));
     let timeout_ms = app.options().delivery_timeout_ms;
     let post = Post { url: endpoint.url, headers, body: message.body.into(), timeout_ms };
-    let status = app.fetch().post(post).await?;
+    let status = app.fetch().post(post).await?.status;
     Ok(Json(serde_json::json!({
         "object": "webhook_endpoint.test",
         "webhook_endpoint_id": id,

@@ -16,7 +16,7 @@ use super::error::{Refusal, Who};
 use super::predictions::{FACE, json};
 use crate::app::{App, asset_of};
 use crate::caller::{Caller, Scope};
-use crate::faces::body::{Form, parsed};
+use crate::faces::body::Form;
 use crate::files::Base;
 
 /// The end of the address of a file, before its id.
@@ -38,17 +38,17 @@ pub(super) async fn create(
     for part in form.0 {
         match part.name.as_str() {
             "content" => content = Some(part),
-            "metadata" => metadata = parsed(&part.bytes)?,
+            "metadata" => metadata = part.json()?,
             _ => {}
         }
     }
-    let content = content.ok_or_else(|| {
+    let mut content = content.ok_or_else(|| {
         Error::invalid("`content` is missing").hint("send the file as the part `content` of a form")
     })?;
-    let name = content.file_name.as_deref().unwrap_or("file");
-    let media_type = content.media_type.as_deref().filter(|is| *is != "application/octet-stream");
-    let asset = app.take_in(&caller, content.bytes, media_type, Some(name)).await?;
-    note(&app, &caller.tenant, asset.digest, name, metadata).await?;
+    let name = content.file_name.get_or_insert_with(|| "file".to_owned()).clone();
+    content.media_type = content.media_type.filter(|is| is != "application/octet-stream");
+    let asset = content.taken_in(&app, &caller).await?;
+    note(&app, &caller.tenant, asset.digest, &name, metadata).await?;
     let shown = file(&app, &caller, &base, asset.digest).await?;
     Ok(json(StatusCode::CREATED, &shown)?)
 }

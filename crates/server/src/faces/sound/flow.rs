@@ -1,84 +1,104 @@
-//! A sound as it is made: forwarded while it comes, completed from the result.
+//! A sound on its way to a client, in the encoding that was asked for.
+
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, stream};
-use impasto_domain::{AssetRef, Error, MediaKind, Result, Values};
+use impasto_domain::{Error, Result};
+use tokio::sync::mpsc;
 
-use super::{Encoder, Encoding, Wanted, wav};
+use super::source::Source;
+use super::{Encoding, Wanted};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::calls::{RunView, ViewStatus};
-use crate::faces::pieces::{Piece, Pieces};
-
-/// Samples are sent in pieces of at most so many bytes when they are all there.
-const PIECE_BYTES: usize = 256 << 10;
+use crate::calls::RunView;
+use crate::encoders::{SoundCodec, SoundWanted};
+use crate::faces::pieces::Pieces;
 
 /// A sound on its way to a client.
 pub(crate) struct Flow {
     app: App,
-    caller: Caller,
-    pieces: Pieces,
     wanted: Wanted,
-    encoder: Option<Encoder>,
-    /// Bytes of samples that were forwarded before the result was there.
-    forwarded: usize,
-    rest: Option<Rest>,
-    view: Option<RunView>,
+    /// Where it comes from, unless it is being encoded.
+    source: Option<Source>,
+    coding: Option<Coding>,
 }
 
-/// What is left of a result.
-struct Rest {
-    samples: Bytes,
-    total: u64,
-    /// The file as it is, if it is what is wanted.
-    file: Option<Bytes>,
-    ended: bool,
+/// A sound that an encoder works on.
+struct Coding {
+    /// Feeds the encoder, and gives the source back at its end. Never locked: it is there so that a flow
+    /// may be seen by several threads.
+    feed: Option<Mutex<Feed>>,
+    encoded: mpsc::Receiver<Result<Bytes>>,
 }
+
+type Feed = BoxFuture<'static, (Source, Result<()>)>;
 
 impl Flow {
     pub(crate) fn new(app: &App, caller: &Caller, pieces: Pieces, wanted: Wanted) -> Self {
-        Self {
-            app: app.clone(),
-            caller: caller.clone(),
-            pieces,
-            wanted,
-            encoder: None,
-            forwarded: 0,
-            rest: None,
-            view: None,
-        }
+        let source = Some(Source::new(app, caller, pieces, wanted));
+        Self { app: app.clone(), wanted, source, coding: None }
     }
 
     /// The run, when it is over.
     pub(crate) fn view(&self) -> Option<&RunView> {
-        self.view.as_ref()
+        self.source.as_ref()?.view()
     }
 
     /// Whether the result is there, so that no waiting is left.
     pub(crate) fn is_made(&self) -> bool {
-        self.rest.is_some()
+        self.source.as_ref().is_some_and(Source::is_made)
     }
 
     /// The next piece, encoded; none at the end. Fails as the run fails.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
-        while self.rest.is_none() {
-            match self.pieces.next().await? {
-                Some(Piece::Sound { format, bytes }) => {
-                    let encoder = match &mut self.encoder {
-                        Some(encoder) => encoder,
-                        none => none.insert(Encoder::new(format, self.wanted)?),
-                    };
-                    self.forwarded += bytes.len();
-                    let encoded = encoder.push(bytes.into(), None);
-                    if !encoded.is_empty() {
-                        return Ok(Some(encoded));
-                    }
+        if let (None, Some(codec)) = (&self.coding, self.wanted.encoding.codec()) {
+            let Some(mut source) = self.source.take() else { return Err(gone()) };
+            let first = source.next().await;
+            match (first, source.format().filter(|_| !source.is_as_it_is())) {
+                (Ok(Some(first)), Some(format)) => {
+                    self.coding = Some(self.begin(codec, format, source, first)?);
                 }
-                Some(Piece::Picture { .. }) => {}
-                None => self.rest = Some(self.result().await?),
+                (first, _) => {
+                    self.source = Some(source);
+                    return first;
+                }
             }
         }
-        Ok(self.next_of_rest())
+        match &mut self.coding {
+            Some(coding) => coding.next(&mut self.source).await,
+            None => self.source.as_mut().ok_or_else(gone)?.next().await,
+        }
+    }
+
+    fn begin(
+        &self,
+        codec: SoundCodec,
+        (sample_rate_hz, channels): (u32, u16),
+        mut source: Source,
+        first: Bytes,
+    ) -> Result<Coding> {
+        let bits_per_s = self.wanted.bits_per_s;
+        let wanted = SoundWanted { codec, sample_rate_hz, channels, bits_per_s };
+        let encoding = self.app.encoders().begin(wanted)?;
+        let samples = encoding.samples;
+        let feed = async move {
+            let mut next = Ok(Some(first));
+            loop {
+                match next {
+                    Ok(Some(piece)) => {
+                        if samples.send(piece).await.is_err() {
+                            return (source, Err(gone()));
+                        }
+                    }
+                    Ok(None) => return (source, Ok(())),
+                    Err(error) => return (source, Err(error)),
+                }
+                next = source.next().await;
+            }
+        };
+        Ok(Coding { feed: Some(Mutex::new(Box::pin(feed))), encoded: encoding.encoded })
     }
 
     /// Everything that is left, at once.
@@ -109,59 +129,39 @@ impl Flow {
             }
         })
     }
+}
 
-    fn next_of_rest(&mut self) -> Option<Bytes> {
-        let (rest, encoder) = (self.rest.as_mut()?, self.encoder.as_mut()?);
-        if let Some(file) = rest.file.take() {
-            rest.ended = true;
-            return Some(file);
-        }
-        while !rest.samples.is_empty() {
-            let piece = rest.samples.split_to(PIECE_BYTES.min(rest.samples.len()));
-            let encoded = encoder.push(piece, Some(rest.total));
-            if !encoded.is_empty() {
-                return Some(encoded);
+impl Coding {
+    async fn next(&mut self, source: &mut Option<Source>) -> Result<Option<Bytes>> {
+        loop {
+            let Some(feed) = &mut self.feed else { return self.encoded.recv().await.transpose() };
+            let feed = feed.get_mut().unwrap_or_else(PoisonError::into_inner);
+            tokio::select! {
+                biased;
+                encoded = self.encoded.recv() => return encoded.ok_or_else(gone)?.map(Some),
+                (fed, outcome) = feed => {
+                    self.feed = None;
+                    *source = Some(fed);
+                    outcome?;
+                }
             }
         }
-        if std::mem::replace(&mut rest.ended, true) {
-            return None;
-        }
-        Some(encoder.finish()).filter(|end| !end.is_empty())
-    }
-
-    async fn result(&mut self) -> Result<Rest> {
-        let view = succeeded(self.pieces.end().await?)?;
-        let asset = sound_of(&view.outputs)?.clone();
-        self.view = Some(view);
-        let file = self.app.bytes(&self.caller, &asset).await?;
-        let (format, range) = wav::read(&file)?;
-        let as_it_is = self.encoder.is_none()
-            && self.wanted == Wanted::natural(Encoding::Wav)
-            && asset.media_type == Encoding::Wav.media_type();
-        let samples = file.slice(range);
-        let total = samples.len() as u64;
-        if self.encoder.is_none() {
-            self.encoder = Some(Encoder::new(format, self.wanted)?);
-        }
-        let samples = samples.slice(self.forwarded.min(samples.len())..);
-        Ok(Rest { samples, total, file: as_it_is.then_some(file), ended: false })
     }
 }
 
-/// The run if it succeeded; its error if it did not.
-pub(crate) fn succeeded(view: RunView) -> Result<RunView> {
-    if view.status == ViewStatus::Succeeded {
-        return Ok(view);
-    }
-    Err(view.error.unwrap_or_else(|| match view.status {
-        ViewStatus::Cancelled => Error::cancelled(),
-        _ => Error::unavailable("the run was interrupted").hint("send the request again"),
-    }))
+fn gone() -> Error {
+    Error::internal("the encoder of the sound ended before the sound did")
 }
 
-/// The sound among the outputs.
-pub(crate) fn sound_of(outputs: &Values) -> Result<&AssetRef> {
-    let assets = outputs.values().flat_map(impasto_domain::Value::assets);
-    let mut sounds = assets.filter(|asset| asset.kind() == MediaKind::Audio);
-    sounds.next().ok_or_else(|| Error::internal("the run gave no sound"))
+impl Encoding {
+    /// The encoder that it takes, if it takes one.
+    pub(super) fn codec(self) -> Option<SoundCodec> {
+        match self {
+            Self::Mp3 => Some(SoundCodec::Mp3),
+            Self::Opus => Some(SoundCodec::Opus),
+            Self::Aac => Some(SoundCodec::Aac),
+            Self::Flac => Some(SoundCodec::Flac),
+            Self::Wav | Self::Pcm | Self::Ulaw | Self::Alaw => None,
+        }
+    }
 }

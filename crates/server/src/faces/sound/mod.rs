@@ -6,13 +6,17 @@
 
 mod flow;
 mod resample;
+mod source;
 mod wav;
 
-pub(crate) use flow::{Flow, sound_of, succeeded};
+pub(crate) use flow::Flow;
+pub(crate) use source::{sound_of, succeeded};
 
 use bytes::Bytes;
-use impasto_domain::{Error, Result, SoundFormat};
+use http::{HeaderName, HeaderValue};
+use impasto_domain::{AssetRef, Error, Result, SoundFormat};
 
+use crate::app::App;
 use resample::Resampler;
 
 /// Samples as the engine tells and keeps them: 16 bits, little-endian, channels interleaved.
@@ -29,6 +33,14 @@ pub(crate) enum Encoding {
     Ulaw,
     /// Bare samples of 8 bits by the A-law.
     Alaw,
+    /// MP3.
+    Mp3,
+    /// Opus in Ogg.
+    Opus,
+    /// AAC in ADTS frames.
+    Aac,
+    /// FLAC.
+    Flac,
 }
 
 impl Encoding {
@@ -39,7 +51,30 @@ impl Encoding {
             Self::Pcm => PCM,
             Self::Ulaw => "audio/basic",
             Self::Alaw => "audio/x-alaw-basic",
+            Self::Mp3 => "audio/mpeg",
+            Self::Opus => "audio/ogg",
+            Self::Aac => "audio/aac",
+            Self::Flac => "audio/flac",
         }
+    }
+
+    /// How the name of its file ends.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Pcm => "pcm",
+            Self::Ulaw => "ulaw",
+            Self::Alaw => "alaw",
+            Self::Mp3 => "mp3",
+            Self::Opus => "opus",
+            Self::Aac => "aac",
+            Self::Flac => "flac",
+        }
+    }
+
+    /// Whether this server can make it.
+    pub(crate) fn is_made_by(self, app: &App) -> bool {
+        self.codec().is_none_or(|codec| app.encoders().can(codec))
     }
 }
 
@@ -49,16 +84,49 @@ pub(crate) struct Wanted {
     pub(crate) encoding: Encoding,
     pub(crate) sample_rate_hz: Option<u32>,
     pub(crate) channels: Option<u16>,
+    /// Of what an encoder makes.
+    pub(crate) bits_per_s: Option<u32>,
+    /// Whether it is not what clients of this face are used to, which this server cannot make.
+    pub(crate) is_instead: bool,
 }
+
+/// What is told of sound that comes in another encoding than clients are used to.
+const INSTEAD: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-impasto-sound"),
+    HeaderValue::from_static("wav instead of mp3, which this server cannot make without ffmpeg"),
+);
 
 impl Wanted {
     /// In this encoding, as it is made.
     pub(crate) fn natural(encoding: Encoding) -> Self {
-        Self { encoding, sample_rate_hz: None, channels: None }
+        Self { encoding, sample_rate_hz: None, channels: None, bits_per_s: None, is_instead: false }
+    }
+
+    /// This, which clients of a face are used to, or WAV where it cannot be made.
+    pub(crate) fn usual(self, app: &App) -> Self {
+        if self.encoding.is_made_by(app) {
+            return self;
+        }
+        Self { is_instead: true, ..Self::natural(Encoding::Wav) }
+    }
+
+    /// What is told beside the sound.
+    pub(crate) fn headers(self) -> Option<(HeaderName, HeaderValue)> {
+        self.is_instead.then_some(INSTEAD)
+    }
+
+    /// Whether a file is this already.
+    fn is_made_as(&self, asset: &AssetRef) -> bool {
+        let facts = &asset.facts;
+        let fits = self.sample_rate_hz.is_none_or(|rate| facts.sample_rate == Some(rate))
+            && self.channels.is_none_or(|channels| facts.channels == Some(channels));
+        // Bare samples do not say what they are, and no file is kept as such.
+        let is_file = !matches!(self.encoding, Encoding::Pcm | Encoding::Ulaw | Encoding::Alaw);
+        fits && is_file && asset.media_type == self.encoding.media_type()
     }
 }
 
-/// Turns samples into what was asked for, piece by piece.
+/// Turns samples into what was asked for, piece by piece; what takes an encoder stays samples.
 pub(crate) struct Encoder {
     from: SoundFormat,
     wanted: Wanted,
@@ -94,7 +162,7 @@ impl Encoder {
     fn is_plain(&self) -> bool {
         self.resampler.is_none()
             && self.channels() == self.from.channels
-            && matches!(self.wanted.encoding, Encoding::Wav | Encoding::Pcm)
+            && !matches!(self.wanted.encoding, Encoding::Ulaw | Encoding::Alaw)
     }
 
     /// The next piece, encoded. `bytes_total` is how many bytes of samples there will be, if it is known.
@@ -153,7 +221,12 @@ impl Encoder {
 
     fn write(&self, samples: &[i16], out: &mut Vec<u8>) {
         match self.wanted.encoding {
-            Encoding::Wav | Encoding::Pcm => {
+            Encoding::Wav
+            | Encoding::Pcm
+            | Encoding::Mp3
+            | Encoding::Opus
+            | Encoding::Aac
+            | Encoding::Flac => {
                 out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
             }
             Encoding::Ulaw => out.extend(samples.iter().map(|sample| ulaw(*sample))),

@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use crate::app::App;
 use crate::caller::{Scope, Scopes};
 use crate::keys::{NewKey, draw};
-use crate::{Fetch, Fetched, Front, Parts, Post, ServerOptions};
+use crate::{Fetch, Fetched, Front, NoEncoders, Parts, Post, Posted, ServerOptions};
 
 /// Takes everything in as it is.
 struct Taker;
@@ -54,13 +54,13 @@ impl Fetch for Receiver {
         Box::pin(async move { Err(Error::invalid(format!("nobody is at '{url}'"))) })
     }
 
-    fn post(&self, post: Post) -> BoxFuture<'_, Result<u16>> {
+    fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>> {
         self.posts.lock().unwrap().push(post);
         let status = self.answers.lock().unwrap().pop_front().unwrap_or(204);
         Box::pin(async move {
             match status {
                 FORBIDDEN_PLACE => Err(Error::invalid("that place may not be reached")),
-                status => Ok(status),
+                status => Ok(Posted { status, retry_after_ms: Some(9_000_000) }),
             }
         })
     }
@@ -162,6 +162,7 @@ impl House {
             pieces: Arc::new(MemoryBlobs::default()),
             reload: Some(Arc::new(move || Ok((*catalog).clone()))),
             fetch: receiver.clone(),
+            encoders: Arc::new(NoEncoders),
             clock: Arc::new(SystemClock),
             secret: [7; 32],
         };

@@ -172,6 +172,34 @@ async fn runs_are_listed_in_pages() {
     assert_eq!(house.get("/v1/runs?limitt=3").await.code(), "invalid_input");
 }
 
+#[tokio::test]
+async fn pages_of_what_waits_are_full_up_to_the_last() {
+    let house = House::new().await;
+    // As many as there are places work, the rest waits.
+    let mut asked = Vec::new();
+    for number in 0..67 {
+        asked.push(house.hang(number).await);
+    }
+    let waiting: Vec<String> = asked.split_off(64).into_iter().rev().collect();
+    let page = async |query: String| {
+        let page = house.get(&format!("/v1/runs?{query}")).await.json();
+        let ids = page["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap());
+        (ids.map(str::to_owned).collect::<Vec<_>>(), page["next_cursor"].clone())
+    };
+    let began = std::time::Instant::now();
+    while page("status=queued&limit=100".to_owned()).await.0 != waiting {
+        assert!(began.elapsed().as_secs() < 20, "three wait");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let (first, cursor) = page("status=queued&limit=2".to_owned()).await;
+    assert_eq!(first, waiting[..2]);
+    let cursor = cursor.as_str().unwrap();
+    let (second, cursor) = page(format!("status=queued&limit=2&cursor={cursor}")).await;
+    assert_eq!((&second[..], cursor.is_null()), (&waiting[2..], true), "nothing is left");
+    assert_eq!(page("status=queued,running&limit=100".to_owned()).await.0.len(), 67);
+    assert_eq!(page("status=queued,failed".to_owned()).await.0, waiting);
+}
+
 const ASKING: &str = "workflow: look\nversion: 1\nsteps:\n  look: { approve: Is it good? }\n  \
                       make: { task: echo, input: { number: 3 }, when: \"{{ steps.look.approved }}\" }\n\
                       outputs:\n  number: { value: \"{{ steps.make.number }}\" }\n";
