@@ -9,7 +9,9 @@ use impasto_catalog::Catalog;
 use impasto_domain::{
     AssetRef, Error, ErrorKind, InstanceKey, Policy, Result, RunId, TaskId, TenantId, Values,
 };
-use impasto_store::{Created, DeliveryState, Lease, NewRun, RunFilter, RunRecord, StoredRun};
+use impasto_store::{
+    Created, DeliveryState, FIRST_EPOCH, Lease, NewRun, RunFilter, RunRecord, StoredRun,
+};
 use impasto_workflow::{Event, Outcome, Plan, State, Status, apply};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
@@ -22,7 +24,7 @@ use crate::live::{Inner, Live};
 use crate::planning::{PlanReport, plan_report};
 use crate::report::{RunReport, run_report};
 use crate::request::Lane;
-use crate::runner::{Inbox, Message, Runner, Standing};
+use crate::runner::{Inbox, Message, Opening, Runner, Standing};
 use crate::summary::{RunSummary, asks_of, first_start_ms, run_summary};
 use crate::updates::{Head, Hub, LiveUpdates, Updates, read_event};
 use crate::{EngineOptions, Parts, Request, Source};
@@ -187,15 +189,16 @@ impl Engine {
             lane,
             wants_news: request.wants_news,
         };
+        let now_ms = self.inner.parts.clock.now_ms();
         let new = NewRun {
-            id: new_id(self.inner.parts.clock.now_ms())?,
+            id: new_id(now_ms)?,
             tenant: request.tenant.clone(),
             workflow: plan.name.clone(),
             plan: known.text.to_string(),
             request: to_text(&stored)?,
             seed,
             catalog_revision: catalog.revision.clone(),
-            created_ms: self.inner.parts.clock.now_ms(),
+            created_ms: now_ms,
             origin: request.origin,
             priority: request.priority,
             start_by_ms: request.start_by_ms,
@@ -203,35 +206,36 @@ impl Engine {
             payer: stored.lane.as_ref().map(|(id, _)| id.clone()).unwrap_or_default(),
             claim: request.claim,
         };
-        let head = Head::of(&new);
-        let lease = match self.create(new).await? {
-            Created::Known(run) => return Ok(Submitted { run, handle: None }),
-            Created::New(lease) => lease,
-        };
-        let begun = Begun {
+        let lane = stored.lane(&request.tenant);
+        let begun = |new: &NewRun| Begun {
+            run: new.id.clone(),
+            epoch: FIRST_EPOCH,
+            lease: None,
             state: known.blank.another(seed),
             seq: 0,
             standing: Standing {
-                lane: stored.lane(&request.tenant),
+                lane: Arc::clone(&lane),
                 priority: request.priority,
                 no_cache: request.no_cache,
                 draws_seed,
                 wants_news: request.wants_news,
             },
-            start_by_ms: request.start_by_ms,
             started_ms: None,
-            tenant: request.tenant,
-            lease,
-            head,
+            tenant: request.tenant.clone(),
+            head: Head::of(new),
         };
-        let handle = self.begin(begun, vec![Event::Started { input }], false);
-        Ok(Submitted { run: handle.id.clone(), handle: Some(handle) })
+        self.create(new, begun, input).await
     }
 
-    /// Creates the run; another id is drawn where that one is taken.
-    async fn create(&self, mut new: NewRun) -> Result<Created> {
+    /// Creates the run and begins it; another id is drawn where that one is taken.
+    async fn create(
+        &self,
+        mut new: NewRun,
+        begun: impl Fn(&NewRun) -> Begun,
+        input: Values,
+    ) -> Result<Submitted> {
         for _ in 1..ID_DRAWS {
-            match self.inner.parts.runs.create(new.clone()).await {
+            match self.create_once(new.clone(), begun(&new), input.clone()).await {
                 // Under a key that was used for another request this comes back, and is answered.
                 Err(error) if error.kind == ErrorKind::Conflict => {
                     new.id = new_id(new.created_ms)?;
@@ -239,7 +243,30 @@ impl Engine {
                 answer => return answer,
             }
         }
-        self.inner.parts.runs.create(new).await
+        let begun = begun(&new);
+        self.create_once(new, begun, input).await
+    }
+
+    /// Stores the run and what happens in it first, and begins it; unless the same wish became a run
+    /// before.
+    async fn create_once(&self, new: NewRun, begun: Begun, input: Values) -> Result<Submitted> {
+        let (run, start_by_ms) = (new.id.clone(), new.start_by_ms);
+        let mut runner = self.runner(begun);
+        let (first, written) = runner.open(input).await?;
+        match self.inner.parts.runs.create(new, Some(first)).await {
+            Ok(Created::New(lease)) => {
+                runner.lease = Some(lease);
+                let handle = self.begin(runner, Opening::Created(written), start_by_ms);
+                Ok(Submitted { run, handle: Some(handle) })
+            }
+            unmade => {
+                // The place that it has, or waits for, is free for others.
+                drop(written);
+                self.inner.places.forget(&run);
+                let Created::Known(run) = unmade? else { return Err(Error::internal("no run")) };
+                Ok(Submitted { run, handle: None })
+            }
+        }
     }
 
     /// Goes on with a run that was interrupted, killed, failed or parked.
@@ -320,6 +347,9 @@ impl Engine {
             _ => vec![event],
         };
         let begun = Begun {
+            run: lease.run.clone(),
+            epoch: lease.epoch,
+            lease: Some(lease),
             state,
             seq,
             standing: Standing {
@@ -329,25 +359,45 @@ impl Engine {
                 draws_seed: false,
                 wants_news: request.wants_news,
             },
-            start_by_ms: run.start_by_ms,
             started_ms,
             tenant,
-            lease,
             head: Head::of(run),
         };
-        Ok(self.begin(begun, first, seq > 0))
+        let opening = Opening::Taken { first, outstanding: seq > 0 };
+        Ok(self.begin(self.runner(begun), opening, run.start_by_ms))
     }
 
-    fn begin(&self, begun: Begun, first: Vec<Event>, outstanding: bool) -> RunHandle {
-        let Begun { tenant, lease, head, state, seq, standing, start_by_ms, started_ms } = begun;
+    fn runner(&self, begun: Begun) -> Runner {
+        let Begun { run, epoch, lease, tenant, head, state, seq, standing, started_ms } = begun;
         let (sender, messages) = mpsc::unbounded_channel();
-        let run = lease.run.clone();
-        let (inbox, hub) =
-            (Inbox(sender), Arc::new(Hub::new(head, seq, self.inner.options.log_lines)));
-        let live = Live { tenant: tenant.clone(), inbox: inbox.clone(), hub: Arc::clone(&hub) };
+        let hub = Arc::new(Hub::new(head, seq, self.inner.options.log_lines));
         if let Some(at_ms) = started_ms {
             hub.started(at_ms);
         }
+        Runner {
+            inner: Arc::clone(&self.inner),
+            catalog: self.inner.catalog(),
+            tenant,
+            run,
+            epoch,
+            lease,
+            state,
+            hub,
+            inbox: Inbox(sender),
+            messages,
+            standing,
+            stops: HashMap::new(),
+            seq,
+            cancelling: false,
+            interrupting: false,
+            let_go: None,
+        }
+    }
+
+    fn begin(&self, runner: Runner, opening: Opening, start_by_ms: Option<u64>) -> RunHandle {
+        let (run, tenant) = (runner.run.clone(), runner.tenant.clone());
+        let (inbox, hub) = (runner.inbox.clone(), Arc::clone(&runner.hub));
+        let live = Live { tenant: tenant.clone(), inbox, hub: Arc::clone(&hub) };
         if let Some(start_by_ms) = start_by_ms {
             let left_ms = start_by_ms.saturating_sub(self.inner.parts.clock.now_ms());
             tokio::spawn(give_up_late(live.clone(), left_ms));
@@ -357,33 +407,18 @@ impl Engine {
         }
         let backlog = self.inner.options.update_backlog;
         let listen = || LiveUpdates::listen(Arc::clone(&hub), backlog);
-        let heard = standing.wants_news.then(listen).flatten();
-        let runner = Runner {
-            inner: Arc::clone(&self.inner),
-            catalog: self.inner.catalog(),
-            tenant: tenant.clone(),
-            run: run.clone(),
-            lease,
-            state,
-            hub: Arc::clone(&hub),
-            inbox,
-            messages,
-            standing,
-            stops: HashMap::new(),
-            seq,
-            cancelling: false,
-            interrupting: false,
-            let_go: None,
-        };
+        let heard = runner.standing.wants_news.then(listen).flatten();
+        // Who listens from the creation on hears what happened in it.
+        let begun_at = if matches!(opening, Opening::Created(_)) { 0 } else { runner.seq };
         let (inner, id) = (Arc::clone(&self.inner), run.clone());
-        let working = runner.work(first, outstanding);
+        let working = runner.work(opening);
         let ending = tokio::spawn(async move {
             let ended = working.await;
             inner.leave(&id);
             ended
         });
         let inner = Arc::clone(&self.inner);
-        RunHandle { id: run, tenant, inner, hub: Some(hub), live: heard, begun_at: seq, ending }
+        RunHandle { id: run, tenant, inner, hub: Some(hub), live: heard, begun_at, ending }
     }
 
     /// Goes on with runs that nobody works on because their process ended. Answers how many.
@@ -622,20 +657,23 @@ async fn give_up_late(live: Live, left_ms: u64) {
 /// How many ids are drawn for a run before giving up.
 const ID_DRAWS: u32 = 8;
 
-/// An id that sorts by time, to the second, and is hardly ever drawn twice.
+/// An id that sorts by time, to the millisecond, and is hardly ever drawn twice. Runs that begin together
+/// lie together in a store, which then has less to write.
 fn new_id(now_ms: u64) -> Result<RunId> {
-    Ok(RunId::new(format!("{:x}{:06x}", now_ms / 1000, drawn()? & 0xff_ffff)))
+    let within = (now_ms % 1000) << 14 | drawn()? & 0x3fff;
+    Ok(RunId::new(format!("{:x}{within:06x}", now_ms / 1000)))
 }
 
 /// A run that is about to begin or to go on.
 struct Begun {
     tenant: TenantId,
-    lease: Lease,
+    run: RunId,
+    epoch: u64,
+    lease: Option<Lease>,
     head: Head,
     state: State,
     seq: u64,
     standing: Standing,
-    start_by_ms: Option<u64>,
     /// When its first attempt started, if one has.
     started_ms: Option<u64>,
 }

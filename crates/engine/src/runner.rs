@@ -20,7 +20,7 @@ use impasto_domain::{
 };
 use impasto_router::{RouteRequest, decide};
 use impasto_store::{
-    AssetEntry, AssetRole, Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, RunStatus,
+    AssetEntry, AssetRole, Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, Receipt, RunStatus,
     StoredEvent,
 };
 use impasto_workflow::{Call, Command, Event, Outcome, State, Status, apply};
@@ -94,7 +94,9 @@ pub(crate) struct Runner {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
-    pub(crate) lease: Lease,
+    pub(crate) epoch: u64,
+    /// None until the run is created.
+    pub(crate) lease: Option<Lease>,
     pub(crate) state: State,
     pub(crate) hub: Arc<Hub>,
     pub(crate) inbox: Inbox,
@@ -118,6 +120,25 @@ struct Turn {
     waits: Vec<(InstanceKey, u32, u64)>,
     stops: Vec<InstanceKey>,
     outcome: Option<Outcome>,
+}
+
+/// What is left of a turn for when it is written.
+pub(crate) struct Written {
+    status: Option<RunStatus>,
+    at_ms: u64,
+    told: Vec<Update>,
+    tasks: Vec<(AttemptTask, Begin)>,
+    waits: Vec<(InstanceKey, u32, u64)>,
+    stops: Vec<InstanceKey>,
+    outcome: Option<Outcome>,
+}
+
+/// How the work on a run begins.
+pub(crate) enum Opening {
+    /// It was created, with what happens first.
+    Created(Written),
+    /// It was taken over: this happens, and commands may be outstanding from before.
+    Taken { first: Vec<Event>, outstanding: bool },
 }
 
 impl Turn {
@@ -155,12 +176,21 @@ impl Turn {
 }
 
 impl Runner {
-    /// Works until the run has ended, beginning with `first` and with commands that are outstanding
-    /// from before.
+    /// What is written with the creation of a run, and what is done once it is.
+    pub(crate) async fn open(&mut self, input: Values) -> Result<(Batch, Written)> {
+        let mut turn = self.turn();
+        self.absorb(Event::Started { input }, &mut turn).await?;
+        Ok(self.close_turn(turn))
+    }
+
+    /// Works until the run has ended.
     ///
     /// What is not needed to wait is boxed: thousands of runs may wait for hours.
-    pub(crate) async fn work(mut self, first: Vec<Event>, outstanding: bool) -> Result<Outcome> {
-        let mut ended = Box::pin(self.begin(first, outstanding)).await;
+    pub(crate) async fn work(mut self, opening: Opening) -> Result<Outcome> {
+        let mut ended = match opening {
+            Opening::Created(written) => Ok(self.go_on_from(written, Receipt::default())),
+            Opening::Taken { first, outstanding } => Box::pin(self.begin(first, outstanding)).await,
+        };
         while let Ok(None) = ended {
             ended = match self.messages.recv().await {
                 Some(message) => Box::pin(self.take_turn(*message)).await,
@@ -200,7 +230,7 @@ impl Runner {
     fn turn(&self) -> Turn {
         let now_ms = self.inner.parts.clock.now_ms();
         Turn {
-            batch: Batch::new(self.run.clone(), self.lease.epoch, now_ms),
+            batch: Batch::new(self.run.clone(), self.epoch, now_ms),
             told: Vec::new(),
             tasks: Vec::new(),
             waits: Vec::new(),
@@ -544,21 +574,33 @@ impl Runner {
 
     /// Commits what the turn gathered, and only then tells, starts, waits and stops.
     async fn finish(&mut self, turn: Turn) -> Result<Option<Outcome>> {
+        let (batch, written) = self.close_turn(turn);
+        let receipt = match batch.events.is_empty() && batch.status.is_none() {
+            true => Receipt::default(),
+            false => self.inner.parts.runs.commit(batch).await?,
+        };
+        Ok(self.go_on_from(written, receipt))
+    }
+
+    /// What a turn has for the store, and what is left of it.
+    fn close_turn(&self, turn: Turn) -> (Batch, Written) {
         let Turn { mut batch, told, tasks, waits, stops, outcome } = turn;
         let outcome = outcome.or_else(|| self.is_detached().then_some(Outcome::Interrupted));
         batch.status = outcome.as_ref().map(status_of);
-        let status = batch.status;
-        if !batch.events.is_empty() || batch.status.is_some() {
-            let at_ms = batch.at_ms;
-            let receipt = self.inner.parts.runs.commit(batch).await?;
-            self.hub.committed(self.seq);
-            if status.is_some() {
-                self.hub.end(at_ms);
-            }
-            status.into_iter().for_each(|status| self.inner.counter.run(status));
-            if receipt.cancel_requested && outcome.is_none() && !self.cancelling {
-                self.inbox.send(Message::Event(Event::CancelRequested));
-            }
+        let (status, at_ms) = (batch.status, batch.at_ms);
+        (batch, Written { status, at_ms, told, tasks, waits, stops, outcome })
+    }
+
+    /// Tells, starts, waits and stops: what is to follow is committed.
+    fn go_on_from(&mut self, written: Written, receipt: Receipt) -> Option<Outcome> {
+        let Written { status, at_ms, told, tasks, waits, stops, outcome } = written;
+        self.hub.committed(self.seq);
+        if let Some(status) = status {
+            self.hub.end(at_ms);
+            self.inner.counter.run(status);
+        }
+        if receipt.cancel_requested && outcome.is_none() && !self.cancelling {
+            self.inbox.send(Message::Event(Event::CancelRequested));
         }
         told.into_iter().for_each(|update| self.hub.tell(update));
         for (task, begin) in tasks {
@@ -574,7 +616,7 @@ impl Runner {
         for stop in stops.iter().filter_map(|key| self.stops.get(key)) {
             if self.cancelling { stop.ask() } else { stop.ask_work() }
         }
-        Ok(outcome.or_else(|| self.is_let_go().then_some(Outcome::Interrupted)))
+        outcome.or_else(|| self.is_let_go().then_some(Outcome::Interrupted))
     }
 
     /// Whether nothing is waited for any more because the process ends. Nothing is written of it: to

@@ -474,14 +474,20 @@ impl Recovery for SqliteRuns {
 }
 
 impl RunStore for SqliteRuns {
-    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Created>> {
+    fn create(&self, run: NewRun, first: Option<Batch>) -> BoxFuture<'_, Result<Created>> {
         Box::pin(async move {
             let (id, owner) = (run.id.clone(), Arc::clone(&self.owner));
             let plan = Digest::of(run.plan.as_bytes());
-            let creating = self
-                .writer
-                .write(Haste::Soon, move |c| create_or_find(c, &run, &plan, &owner))
-                .await?;
+            let haste = Haste::of(first.as_ref().is_some_and(|first| first.durable));
+            let creating = self.writer.write(haste, move |connection| {
+                let known = create_or_find(connection, &run, &plan, &owner)?;
+                if let (None, Some(first)) = (&known, &first) {
+                    write(connection, first, run.tenant.as_str())
+                        .map_err(|error| database(&error))?;
+                }
+                Ok(known)
+            });
+            let creating = creating.await?;
             Ok(match creating {
                 Some(known) => Created::Known(known),
                 None => Created::New(self.lease(id, 1)),
@@ -678,7 +684,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let runs = SqliteRuns::open(folder.path(), &SqliteOptions::default()).unwrap();
         for id in ["one", "two"] {
-            let _lease = runs.create(waiting(id)).await.unwrap();
+            let _lease = runs.create(waiting(id), None).await.unwrap();
         }
         let connection = connect(&folder.path().join(DATABASE)).unwrap();
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
@@ -697,7 +703,7 @@ mod tests {
         let options = SqliteOptions { pages_max: Some(40) };
         let runs = SqliteRuns::open(folder.path(), &options).unwrap();
         let run = waiting("full");
-        let lease = runs.create(run.clone()).await.unwrap().lease().unwrap();
+        let lease = runs.create(run.clone(), None).await.unwrap().lease().unwrap();
         let mut committed = 0;
         let error = loop {
             let mut batch = Batch::new(run.id.clone(), lease.epoch, 1);

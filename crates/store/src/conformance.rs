@@ -8,9 +8,9 @@ use std::sync::Arc;
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 
 use crate::{
-    Batch, BlobStore, BlobStoreExt, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry,
-    LedgerKind, NewRun, OutputEntry, RETRY_WINDOW_MS, RunFilter, RunRecord, RunStatus, RunStore,
-    StoredEvent,
+    Batch, BlobStore, BlobStoreExt, Claim, ClaimKind, Created, DeliveryState, FIRST_EPOCH, Lease,
+    LedgerEntry, LedgerKind, NewRun, OutputEntry, RETRY_WINDOW_MS, RunFilter, RunRecord, RunStatus,
+    RunStore, StoredEvent,
 };
 
 pub use crate::conformance_desk::{OpenDesk, desk};
@@ -21,6 +21,7 @@ pub type Open<'a> = &'a (dyn Fn() -> Arc<dyn RunStore> + Sync);
 /// Checks a store of runs; an error says what it does wrong.
 pub async fn runs(open: Open<'_>) -> Result<()> {
     keeps_what_is_committed(open).await?;
+    writes_what_happens_first_with_the_run(open).await?;
     refuses_wrong_numbers(open).await?;
     writes_all_or_nothing(open).await?;
     leases_are_exclusive(open).await?;
@@ -130,13 +131,13 @@ pub(crate) fn new_run(id: &str) -> NewRun {
 
 /// Creates a run that nobody asked for before.
 pub(crate) async fn create(store: &dyn RunStore, run: NewRun) -> Result<Lease> {
-    let lease = store.create(run).await?.lease();
+    let lease = store.create(run, None).await?.lease();
     lease.ok_or_else(|| Error::internal("the store knows a run that was never asked for"))
 }
 
 /// The run that a wish became before, if it did.
 async fn known(store: &dyn RunStore, run: NewRun) -> Result<Option<RunId>> {
-    Ok(match store.create(run).await? {
+    Ok(match store.create(run, None).await? {
         Created::New(_) => None,
         Created::Known(run) => Some(run),
     })
@@ -154,7 +155,7 @@ async fn explicit_claims_are_one_run_for_ever(open: Open<'_>) -> Result<()> {
     let first = Some(RunId::new("conformance-claim-1"));
     ensure(known(&*store, wish("claim-2", "a")).await? == first, "the same key is the same run")?;
     ensure(known(&*open(), wish("claim-2", "a")).await? == first, "for other processes too")?;
-    let error = store.create(wish("claim-2", "b")).await.err();
+    let error = store.create(wish("claim-2", "b"), None).await.err();
     ensure(kind(error.as_ref()) == Some(ErrorKind::Conflict), "a key stands for one body")?;
     let foreign = NewRun { tenant: TenantId::new("somebody-else"), ..wish("claim-3", "b") };
     ensure(known(&*store, foreign).await?.is_none(), "keys are each tenant's own")
@@ -233,6 +234,40 @@ fn output(name: &str) -> OutputEntry {
     OutputEntry { key: Digest::of(name.as_bytes()), body: format!("{{\"name\":\"{name}\"}}") }
 }
 
+async fn writes_what_happens_first_with_the_run(open: Open<'_>) -> Result<()> {
+    let store = open();
+    let wish = |id: &str| wish(id, ClaimKind::Explicit, "first", "a");
+    let first = |id: &str| {
+        let mut first = Batch::new(wish(id).id, FIRST_EPOCH, 3_000);
+        first.events = vec![event(1), event(2)];
+        first.ledger = vec![ledger_entry(LedgerKind::Intent, 7)];
+        first.durable = true;
+        first
+    };
+    let created = store.create(wish("first-1"), Some(first("first-1"))).await?;
+    let lease = created.lease().ok_or_else(|| Error::internal("the wish is known"))?;
+    ensure(lease.epoch == FIRST_EPOCH, "the first lease has the first epoch")?;
+    let loaded = open().load(tenant(), lease.run.clone(), 0).await?;
+    ensure(loaded.events == first("first-1").events, "what happened first is there at once")?;
+    let ledger = store.ledger(tenant(), lease.run.clone()).await?;
+    ensure(ledger == first("first-1").ledger, "and what it cost")?;
+    let mut next = Batch::new(lease.run.clone(), lease.epoch, 4_000);
+    next.events = vec![event(3)];
+    store.commit(next).await?;
+    let again = store.create(wish("first-2"), Some(first("first-2"))).await?;
+    ensure(again.lease().is_none(), "the same wish is the same run")?;
+    let unmade = store.load(tenant(), wish("first-2").id, 0).await.err();
+    ensure(
+        kind(unmade.as_ref()) == Some(ErrorKind::NotFound),
+        "of a known wish nothing is written",
+    )?;
+    let taken = NewRun { claim: None, ..wish("first-1") };
+    let taken = store.create(taken, Some(first("first-1"))).await.err();
+    ensure(kind(taken.as_ref()) == Some(ErrorKind::Conflict), "an id is one run's")?;
+    let events = store.load(tenant(), lease.run, 0).await?.events.len();
+    ensure(events == 3, "and nothing is written to it by another")
+}
+
 async fn keeps_what_is_committed(open: Open<'_>) -> Result<()> {
     let store = open();
     let run = new_run("keeps");
@@ -276,7 +311,7 @@ async fn refuses_wrong_numbers(open: Open<'_>) -> Result<()> {
             "events are numbered without gaps",
         )?;
     }
-    let second = store.create(run).await.err();
+    let second = store.create(run, None).await.err();
     ensure(kind(second.as_ref()) == Some(ErrorKind::Conflict), "an id is used once")
 }
 

@@ -40,6 +40,6 @@ pub use desk::{
 };
 pub use memory::{MemoryRuns, other_body};
 pub use run::{
-    Batch, BoxFuture, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, Receipt, Recovery,
-    RunFilter, RunRecord, RunStatus, RunStore, StoredEvent, StoredRun,
+    Batch, BoxFuture, FIRST_EPOCH, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, Receipt,
+    Recovery, RunFilter, RunRecord, RunStatus, RunStore, StoredEvent, StoredRun,
 };

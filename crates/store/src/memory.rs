@@ -293,8 +293,14 @@ impl Recovery for MemoryRuns {
 }
 
 impl RunStore for MemoryRuns {
-    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Created>> {
-        Box::pin(async move { self.create_now(run) })
+    fn create(&self, run: NewRun, first: Option<Batch>) -> BoxFuture<'_, Result<Created>> {
+        Box::pin(async move {
+            let created = self.create_now(run)?;
+            if let (Created::New(_), Some(first)) = (&created, first) {
+                self.commit_now(first)?;
+            }
+            Ok(created)
+        })
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt>> {

@@ -238,6 +238,9 @@ pub struct Receipt {
     pub cancel_requested: bool,
 }
 
+/// The epoch of the first lease on a run.
+pub const FIRST_EPOCH: u64 = 1;
+
 /// The exclusive right to work on a run, until it is dropped or the process ends.
 pub struct Lease {
     /// The run.
@@ -318,9 +321,10 @@ pub trait Recovery: Send + Sync {
 
 /// Where runs are kept. See the crate's documentation for what every implementation guarantees.
 pub trait RunStore: Recovery {
-    /// Creates a run and the first lease on it, or answers which run the same wish became before. A
+    /// Creates a run and the first lease on it, and writes what happens in it `first` under
+    /// [`FIRST_EPOCH`], all in one transaction; or answers which run the same wish became before. A
     /// second run of the same id is a conflict, and so is a claim by which something else was asked.
-    fn create(&self, run: NewRun) -> BoxFuture<'_, Result<Created>>;
+    fn create(&self, run: NewRun, first: Option<Batch>) -> BoxFuture<'_, Result<Created>>;
 
     /// Writes a batch in one transaction. Refused with `conflict` under an old epoch or a wrong number.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt>>;
