@@ -36,10 +36,6 @@ use impasto_domain::{Error, ErrorKind, Result};
 use impasto_engine::EngineOptions;
 use impasto_net::NetOptions;
 
-/// A server allocates on every thread, all the time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use crate::args::{Arguments, CatalogCommand, Command, GlobalFlags, ModelsCommand, Page};
 use crate::compose::{House, overlay};
 use crate::runs::{Exit, FINE, Session};

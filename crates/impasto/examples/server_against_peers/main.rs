@@ -28,10 +28,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use load::Outcome;
-
-/// That of the program itself.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use peers::Target;
 
 /// The core on which everything runs.
