@@ -141,9 +141,9 @@ impl AttemptTask {
         let answer = tokio::select! {
             answer = starting => answer,
             error = self.out_of_time(deadline) => {
-                return Begun::Over(match self.found(call, &error).await {
+                return Begun::Over(match Box::pin(self.found(call, &error)).await {
                     // There is no time left to wait for it, or nobody wants it any more.
-                    Begun::Job(handle) => self.stop_job(handle, error).await,
+                    Begun::Job(handle) => Box::pin(self.stop_job(handle, error)).await,
                     Begun::Over(ending) => ending,
                 });
             }
@@ -152,7 +152,7 @@ impl AttemptTask {
             Ok(Started::Done(ended)) => Begun::Over(Ending::Done(ended)),
             Ok(Started::Running(handle)) => self.accepted(handle),
             Err(failure) if failure.error.kind == ErrorKind::InDoubt => {
-                self.found(call, &failure.error).await
+                Box::pin(self.found(call, &failure.error)).await
             }
             Err(failure) => Begun::Over(Ending::Failed(failure)),
         }

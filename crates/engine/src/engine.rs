@@ -256,7 +256,7 @@ impl Engine {
         match self.inner.parts.runs.create(new, Some(first)).await {
             Ok(Created::New(lease)) => {
                 runner.lease = Some(lease);
-                let handle = self.begin(runner, Opening::Created(written), start_by_ms);
+                let handle = self.begin(runner, Opening::Created(Box::new(written)), start_by_ms);
                 Ok(Submitted { run, handle: Some(handle) })
             }
             unmade => {

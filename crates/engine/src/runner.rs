@@ -135,8 +135,8 @@ pub(crate) struct Written {
 
 /// How the work on a run begins.
 pub(crate) enum Opening {
-    /// It was created, with what happens first.
-    Created(Written),
+    /// It was created, with what happens first. In a box, since a run has room for it as long as it waits.
+    Created(Box<Written>),
     /// It was taken over: this happens, and commands may be outstanding from before.
     Taken { first: Vec<Event>, outstanding: bool },
 }
@@ -188,7 +188,7 @@ impl Runner {
     /// What is not needed to wait is boxed: thousands of runs may wait for hours.
     pub(crate) async fn work(mut self, opening: Opening) -> Result<Outcome> {
         let mut ended = match opening {
-            Opening::Created(written) => Ok(self.go_on_from(written, Receipt::default())),
+            Opening::Created(written) => Ok(self.go_on_from(*written, Receipt::default())),
             Opening::Taken { first, outstanding } => Box::pin(self.begin(first, outstanding)).await,
         };
         while let Ok(None) = ended {

@@ -12,6 +12,8 @@ use crate::error::database;
 
 /// The most pieces of work in one transaction.
 const GROUP_MAX: usize = 512;
+/// With so many pieces of work, others are not waited for.
+const ENOUGH: usize = 16;
 /// How long work without haste waits for other work to go with.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// How long others are waited for where there were others before.
@@ -123,12 +125,13 @@ fn write_all(connection: &Connection, works: &Receiver<Work>) {
     let mut level = None;
     let mut is_busy = false;
     while let Some(mut group) = first_of(works) {
+        let alone = group.len();
+        group.extend(works.try_iter().take(GROUP_MAX));
         // Whoever is about to send more work may do so first: a commit costs about the same for many.
         match is_busy {
-            true => std::thread::sleep(GATHER),
-            false => std::thread::yield_now(),
+            true if group.len() < ENOUGH => std::thread::sleep(GATHER),
+            _ => std::thread::yield_now(),
         }
-        let alone = group.len();
         group.extend(works.try_iter().take(GROUP_MAX));
         is_busy = group.len() > alone;
         write_group(connection, group, &mut level);
