@@ -115,17 +115,19 @@ pub(crate) struct Runner {
 /// What a turn of the loop has gathered: to be written, and to be done once it is written.
 struct Turn {
     batch: Batch,
-    told: Vec<Update>,
-    tasks: Vec<(AttemptTask, Begin)>,
-    waits: Vec<(InstanceKey, u32, u64)>,
-    stops: Vec<InstanceKey>,
-    outcome: Option<Outcome>,
+    then: Then,
 }
 
 /// What is left of a turn for when it is written.
 pub(crate) struct Written {
     status: Option<RunStatus>,
     at_ms: u64,
+    then: Then,
+}
+
+/// What is done once a turn is written.
+#[derive(Default)]
+struct Then {
     told: Vec<Update>,
     tasks: Vec<(AttemptTask, Begin)>,
     waits: Vec<(InstanceKey, u32, u64)>,
@@ -229,14 +231,7 @@ impl Runner {
 
     fn turn(&self) -> Turn {
         let now_ms = self.inner.parts.clock.now_ms();
-        Turn {
-            batch: Batch::new(self.run.clone(), self.epoch, now_ms),
-            told: Vec::new(),
-            tasks: Vec::new(),
-            waits: Vec::new(),
-            stops: Vec::new(),
-            outcome: None,
-        }
+        Turn { batch: Batch::new(self.run.clone(), self.epoch, now_ms), then: Then::default() }
     }
 
     async fn take(&mut self, message: Message, turn: &mut Turn) -> Result<()> {
@@ -287,7 +282,7 @@ impl Runner {
         turn.batch.events.push(StoredEvent { seq: self.seq, at_ms, body });
         // Whether somebody listens is known when it is told: one who comes before the commit finds
         // nothing of it in the store.
-        turn.told.push(Update { seq: self.seq, at_ms, kind: UpdateKind::Event(event) });
+        turn.then.told.push(Update { seq: self.seq, at_ms, kind: UpdateKind::Event(event) });
         Ok(())
     }
 
@@ -301,9 +296,9 @@ impl Runner {
                 let claim = Claim { key, attempt, offer: candidate.offer, timeout_ms };
                 return Ok(self.claim(claim, &candidate.provider, turn));
             }
-            Command::Wait { key, attempt, ms } => turn.waits.push((key, attempt, ms)),
-            Command::StopAttempt { key, .. } => turn.stops.push(key),
-            Command::Finish(outcome) => turn.outcome = Some(outcome),
+            Command::Wait { key, attempt, ms } => turn.then.waits.push((key, attempt, ms)),
+            Command::StopAttempt { key, .. } => turn.then.stops.push(key),
+            Command::Finish(outcome) => turn.then.outcome = Some(outcome),
         }
         Ok(None)
     }
@@ -406,7 +401,7 @@ impl Runner {
     fn prepare_task(&mut self, claim: Claim, slot: Slot, begin: Begin, turn: &mut Turn) {
         let key = claim.key.clone();
         match self.task(claim, slot) {
-            Ok(task) => turn.tasks.push((task, begin)),
+            Ok(task) => turn.then.tasks.push((task, begin)),
             Err((attempt, error)) => {
                 let (cost, time_ms) = (Money::ZERO, 0);
                 self.inbox.send(Message::Event(Event::AttemptFailed {
@@ -584,16 +579,19 @@ impl Runner {
 
     /// What a turn has for the store, and what is left of it.
     fn close_turn(&self, turn: Turn) -> (Batch, Written) {
-        let Turn { mut batch, told, tasks, waits, stops, outcome } = turn;
-        let outcome = outcome.or_else(|| self.is_detached().then_some(Outcome::Interrupted));
-        batch.status = outcome.as_ref().map(status_of);
+        let Turn { mut batch, mut then } = turn;
+        if self.is_detached() {
+            then.outcome.get_or_insert(Outcome::Interrupted);
+        }
+        batch.status = then.outcome.as_ref().map(status_of);
         let (status, at_ms) = (batch.status, batch.at_ms);
-        (batch, Written { status, at_ms, told, tasks, waits, stops, outcome })
+        (batch, Written { status, at_ms, then })
     }
 
     /// Tells, starts, waits and stops: what is to follow is committed.
     fn go_on_from(&mut self, written: Written, receipt: Receipt) -> Option<Outcome> {
-        let Written { status, at_ms, told, tasks, waits, stops, outcome } = written;
+        let Written { status, at_ms, then } = written;
+        let Then { told, tasks, waits, stops, outcome } = then;
         self.hub.committed(self.seq);
         if let Some(status) = status {
             self.hub.end(at_ms);
