@@ -5,13 +5,13 @@
 //! kills it has ended everything.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use impasto_domain::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::exchange::Request;
+use super::exchange::{self, Request};
 use super::{Ffmpeg, Sandbox};
 
 /// Bits per second of a channel, where nobody says how many.
@@ -82,10 +82,6 @@ impl Sandbox {
             Error::unavailable(format!("this machine has no ffmpeg with {name}"))
                 .hint("install ffmpeg 5.1 or later (on Debian: apt-get install ffmpeg)")
         })?;
-        let broken = |what: &str, error: &dyn std::fmt::Display| {
-            Error::internal(format!("the sandbox cannot be {what}: {error}"))
-        };
-        let folder = tempfile::tempdir().map_err(|error| broken("given a folder", &error))?;
         let request = Request {
             limits: self.limits.clone(),
             ffmpeg: Some(ffmpeg),
@@ -93,17 +89,7 @@ impl Sandbox {
             drawing: false,
             encoding: Some(encoding),
         };
-        let request = serde_json::to_string(&request).map_err(|error| broken("asked", &error))?;
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.args)
-            .arg(request)
-            .env_clear()
-            .current_dir(folder.path())
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        let (command, folder) = exchange::child(self, &request)?;
         Ok(EncoderChild { command, folder })
     }
 }

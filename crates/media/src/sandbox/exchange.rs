@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use impasto_domain::{Error, ErrorKind, MediaFacts, Result};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::{Encoding, Ffmpeg, Imported, Sandbox};
 use crate::limits::Limits;
@@ -70,23 +71,30 @@ const MOST_HEADING_BYTES: usize = 64 * 1024;
 /// How often the child is looked at while it works.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-pub(super) fn call(sandbox: &Sandbox, request: &Request, bytes: &[u8]) -> Result<Imported> {
-    let broken = |what: &str, error: &dyn std::fmt::Display| {
-        Error::internal(format!("the sandbox cannot be {what}: {error}"))
-    };
+fn broken(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::internal(format!("the sandbox cannot be {what}: {error}"))
+}
+
+/// A child that is asked this, and the folder in which it runs.
+pub(super) fn child(sandbox: &Sandbox, request: &Request) -> Result<(Command, TempDir)> {
     let folder = tempfile::tempdir().map_err(|error| broken("given a folder", &error))?;
-    let request_text = serde_json::to_string(request).map_err(|error| broken("asked", &error))?;
-    let mut child = Command::new(&sandbox.program)
+    let request = serde_json::to_string(request).map_err(|error| broken("asked", &error))?;
+    let mut command = Command::new(&sandbox.program);
+    command
         .args(&sandbox.args)
-        .arg(request_text)
+        .arg(request)
         .env_clear()
         .current_dir(folder.path())
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| broken("started", &error))?;
+        .stderr(Stdio::null());
+    Ok((command, folder))
+}
+
+pub(super) fn call(sandbox: &Sandbox, request: &Request, bytes: &[u8]) -> Result<Imported> {
+    let (mut command, _folder) = child(sandbox, request)?;
+    let mut child = command.spawn().map_err(|error| broken("started", &error))?;
     let pipes = (child.stdin.take(), child.stdout.take());
     let (Some(mut input), Some(output)) = pipes else {
         return Err(broken("reached", &"it has no pipes"));
