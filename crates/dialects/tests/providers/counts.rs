@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use impasto_catalog::{Catalog, Offer, Provider, Seen};
 use impasto_dialects::drivers;
-use impasto_domain::{Bench, InstanceKey, MediaKind, Money, RunId, Workbench};
-use impasto_engine::{Driver, Ended, Job, Polled, Slot, StartCall, Started};
+use impasto_domain::{Bench, MediaKind, Money};
+use impasto_engine::{Driver, Ended, Job, Polled, StartCall, Started};
 use impasto_testkit::wire::{
     Arrived, Files, PlainDoor, Reply, Server, SettingFn, Wire, answer_of, example_of, sample_bytes,
 };
 use serde_json::json;
 
 use crate::hosted;
+use crate::walk::call;
 
 /// A provider that is done at once, and tells in a header what it counted.
 struct Counting {
@@ -61,22 +62,9 @@ async fn ended(catalog: &Arc<Catalog>, offer: &Offer, count: &'static str) -> En
     let mut all = drivers::all(&hosted);
     let driver: Arc<dyn Driver> = all.find(|(name, _)| *name == provider.dialect).unwrap().1;
     let input = example_of(catalog, offer).unwrap();
-    let bench: Arc<dyn Workbench> = Arc::new(Bench::default());
-    let call = StartCall {
-        run: RunId::new("run"),
-        key: InstanceKey::new("step", []),
-        attempt: 1,
-        task: offer.task.clone(),
-        catalog: Arc::clone(catalog),
-        offer: offer.id.clone(),
-        endpoint: offer.endpoint.clone(),
-        estimate: offer.price.estimate(&input),
-        input,
-        timeout_ms: 10_000,
-        idempotency_key: "run/step/1".to_owned(),
-        bench: Arc::clone(&bench),
-        slot: Slot::new(()),
-    };
+    let bench = Arc::new(Bench::default());
+    let estimate = offer.price.estimate(&input);
+    let call = StartCall { estimate, ..call(catalog, offer, input, &bench) };
     let (catalog, endpoint) = (Arc::clone(catalog), offer.endpoint.clone());
     match driver.start(call).await.unwrap() {
         Started::Done(ended) => ended,

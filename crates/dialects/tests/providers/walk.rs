@@ -60,7 +60,13 @@ fn settings(url: &str) -> SettingFn {
     })
 }
 
-fn call(catalog: &Arc<Catalog>, offer: &Offer, input: Values, bench: &Arc<Bench>) -> StartCall {
+/// A call of an offer.
+pub(crate) fn call(
+    catalog: &Arc<Catalog>,
+    offer: &Offer,
+    input: Values,
+    bench: &Arc<Bench>,
+) -> StartCall {
     StartCall {
         run: RunId::new("run"),
         key: InstanceKey::new("step", []),
