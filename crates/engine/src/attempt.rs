@@ -46,6 +46,14 @@ enum Begun {
     Over(Ending),
 }
 
+/// What follows from a look at a job.
+enum Look {
+    /// It is over.
+    Over(Box<Ending>),
+    /// It is looked at again, at the provider's wish after this time.
+    Again { asked: Option<Duration> },
+}
+
 enum Ending {
     Done(Ended),
     Failed(Failure),
@@ -100,8 +108,9 @@ impl Drop for Sender {
 impl AttemptTask {
     /// Carries the attempt out and sends the events of it.
     ///
-    /// What is not needed to wait for a job is boxed: thousands of them may be under way.
-    pub(crate) async fn run(mut self, begin: Begin) {
+    /// What is not needed to wait for a job is boxed: thousands of them may be under way. So is the
+    /// attempt itself, since a future keeps room for what it is given besides what it makes of it.
+    pub(crate) async fn run(mut self: Box<Self>, begin: Begin) {
         let mut sender = Sender {
             inbox: self.inbox.clone(),
             key: self.call.key.clone(),
@@ -119,16 +128,19 @@ impl AttemptTask {
 
     async fn carry_out(&mut self, begin: Begin, began: Instant) -> Ending {
         let deadline = began + Duration::from_millis(self.call.timeout_ms);
+        match Box::pin(self.begin(begin, deadline)).await {
+            Begun::Job(handle) => self.poll(&handle, deadline).await,
+            Begun::Over(ending) => ending,
+        }
+    }
+
+    async fn begin(&mut self, begin: Begin, deadline: Instant) -> Begun {
         // Needed once; a job may take hours.
         let input = std::mem::take(&mut self.call.input);
-        let begun = match begin {
-            Begin::Start => Box::pin(self.start(input, deadline)).await,
-            Begin::Find => Box::pin(self.find(input)).await,
+        match begin {
+            Begin::Start => self.start(input, deadline).await,
+            Begin::Find => self.find(input).await,
             Begin::Poll(handle) => Begun::Job(handle),
-        };
-        match begun {
-            Begun::Job(handle) => self.poll(handle, deadline).await,
-            Begun::Over(ending) => ending,
         }
     }
 
@@ -143,7 +155,7 @@ impl AttemptTask {
             error = self.out_of_time(deadline) => {
                 return Begun::Over(match Box::pin(self.found(call, &error)).await {
                     // There is no time left to wait for it, or nobody wants it any more.
-                    Begun::Job(handle) => Box::pin(self.stop_job(handle, error)).await,
+                    Begun::Job(handle) => Box::pin(self.stop_job(&handle, error)).await,
                     Begun::Over(ending) => ending,
                 });
             }
@@ -160,20 +172,21 @@ impl AttemptTask {
 
     /// Ends with an error when the time is up, or some time after it was asked to stop.
     async fn out_of_time(&self, deadline: Instant) -> Error {
-        let seconds = self.call.timeout_ms as f64 / 1000.0;
-        let late = || {
-            Error::new(ErrorKind::Timeout, format!("it took longer than {seconds} s")).retryable()
-        };
         tokio::select! {
             () = tokio::time::sleep_until(deadline) => {
                 self.stop.ask();
-                late()
+                self.late()
             }
             () = self.stop.work_asked() => {
                 tokio::time::sleep(self.grace()).await;
                 Error::cancelled()
             }
         }
+    }
+
+    fn late(&self) -> Error {
+        let seconds = self.call.timeout_ms as f64 / 1000.0;
+        Error::new(ErrorKind::Timeout, format!("it took longer than {seconds} s")).retryable()
     }
 
     fn grace(&self) -> Duration {
@@ -228,25 +241,20 @@ impl AttemptTask {
         }
     }
 
-    async fn poll(&self, handle: String, deadline: Instant) -> Ending {
-        let seconds = self.call.timeout_ms as f64 / 1000.0;
-        let polling = self.poll_to_the_end(&handle);
-        tokio::pin!(polling);
+    async fn poll(&self, handle: &str, deadline: Instant) -> Ending {
         let error = tokio::select! {
-            ending = &mut polling => return ending,
-            () = tokio::time::sleep_until(deadline) => {
-                Error::new(ErrorKind::Timeout, format!("it took longer than {seconds} s")).retryable()
-            }
+            ending = self.poll_to_the_end(handle) => return ending,
+            () = tokio::time::sleep_until(deadline) => self.late(),
             () = self.stop.job_asked() => Error::cancelled(),
         };
-        Box::pin(self.stop_job(handle.clone(), error)).await
+        Box::pin(self.stop_job(handle, error)).await
     }
 
     /// Asks the provider to stop, and takes what the job still gives, late as it is.
-    async fn stop_job(&self, handle: String, error: Error) -> Ending {
+    async fn stop_job(&self, handle: &str, error: Error) -> Ending {
         self.stop.ask();
-        let cancelled = self.driver.cancel(self.job(&handle)).await;
-        let ending = tokio::time::timeout(self.grace(), self.poll_to_the_end(&handle)).await;
+        let cancelled = self.driver.cancel(self.job(handle)).await;
+        let ending = tokio::time::timeout(self.grace(), self.poll_to_the_end(handle)).await;
         match (ending, cancelled) {
             (Ok(Ending::Done(ended)), _) => Ending::Done(ended),
             (Ok(Ending::Failed(failure)), _) => {
@@ -262,23 +270,31 @@ impl AttemptTask {
         let mut wait = Duration::from_millis(self.options.poll_first_ms.max(1));
         let mut failures = 0;
         loop {
-            match self.driver.poll(self.job(handle)).await {
-                Ok(Polled::Done(ended)) => return Ending::Done(ended),
-                Ok(Polled::Failed(failure)) => return Ending::Failed(failure),
-                Ok(Polled::Running { after_ms }) => {
-                    failures = 0;
-                    let asked = after_ms.map(|ms| Duration::from_millis(ms.max(1)));
-                    tokio::time::sleep(asked.unwrap_or(wait)).await;
-                }
-                Err(error) if !error.retry => return error.into(),
-                Err(_) if failures >= self.options.poll_failures_max => return Ending::Lost,
-                Err(error) => {
-                    failures += 1;
-                    let asked = error.retry_after_ms.map(Duration::from_millis);
-                    tokio::time::sleep(asked.unwrap_or(wait)).await;
-                }
+            let polled = self.driver.poll(self.job(handle)).await;
+            match self.polled(polled, &mut failures) {
+                Look::Over(ending) => return *ending,
+                Look::Again { asked } => tokio::time::sleep(asked.unwrap_or(wait)).await,
             }
             wait = wait.mul_f64(1.5).min(slowest);
+        }
+    }
+
+    /// What an answer to a poll asks for, when so many looks before it have failed.
+    fn polled(&self, polled: Result<Polled, Error>, failures: &mut u32) -> Look {
+        let over = |ending: Ending| Look::Over(Box::new(ending));
+        match polled {
+            Ok(Polled::Done(ended)) => over(Ending::Done(ended)),
+            Ok(Polled::Failed(failure)) => over(Ending::Failed(failure)),
+            Ok(Polled::Running { after_ms }) => {
+                *failures = 0;
+                Look::Again { asked: after_ms.map(|ms| Duration::from_millis(ms.max(1))) }
+            }
+            Err(error) if !error.retry => over(error.into()),
+            Err(_) if *failures >= self.options.poll_failures_max => over(Ending::Lost),
+            Err(error) => {
+                *failures += 1;
+                Look::Again { asked: error.retry_after_ms.map(Duration::from_millis) }
+            }
         }
     }
 }

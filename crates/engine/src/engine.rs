@@ -367,14 +367,14 @@ impl Engine {
         Ok(self.begin(self.runner(begun), opening, run.start_by_ms))
     }
 
-    fn runner(&self, begun: Begun) -> Runner {
+    fn runner(&self, begun: Begun) -> Box<Runner> {
         let Begun { run, epoch, lease, tenant, head, state, seq, standing, started_ms } = begun;
         let (sender, messages) = mpsc::unbounded_channel();
         let hub = Arc::new(Hub::new(head, seq, self.inner.options.log_lines));
         if let Some(at_ms) = started_ms {
             hub.started(at_ms);
         }
-        Runner {
+        Box::new(Runner {
             inner: Arc::clone(&self.inner),
             catalog: self.inner.catalog(),
             tenant,
@@ -391,10 +391,10 @@ impl Engine {
             cancelling: false,
             interrupting: false,
             let_go: None,
-        }
+        })
     }
 
-    fn begin(&self, runner: Runner, opening: Opening, start_by_ms: Option<u64>) -> RunHandle {
+    fn begin(&self, runner: Box<Runner>, opening: Opening, start_by_ms: Option<u64>) -> RunHandle {
         let (run, tenant) = (runner.run.clone(), runner.tenant.clone());
         let (inbox, hub) = (runner.inbox.clone(), Arc::clone(&runner.hub));
         let live = Live { tenant: tenant.clone(), inbox, hub: Arc::clone(&hub) };

@@ -129,7 +129,7 @@ pub(crate) struct Written {
 #[derive(Default)]
 struct Then {
     told: Vec<Update>,
-    tasks: Vec<(AttemptTask, Begin)>,
+    tasks: Vec<(Box<AttemptTask>, Begin)>,
     waits: Vec<(InstanceKey, u32, u64)>,
     stops: Vec<InstanceKey>,
     outcome: Option<Outcome>,
@@ -187,15 +187,13 @@ impl Runner {
 
     /// Works until the run has ended.
     ///
-    /// What is not needed to wait is boxed: thousands of runs may wait for hours.
-    pub(crate) async fn work(mut self, opening: Opening) -> Result<Outcome> {
-        let mut ended = match opening {
-            Opening::Created(written) => Ok(self.go_on_from(*written, Receipt::default())),
-            Opening::Taken { first, outstanding } => Box::pin(self.begin(first, outstanding)).await,
-        };
+    /// What is not needed to wait is boxed: thousands of runs may wait for hours. So is the runner,
+    /// since a future keeps room for what it is given besides what it makes of it.
+    pub(crate) async fn work(mut self: Box<Self>, opening: Opening) -> Result<Outcome> {
+        let mut ended = Box::pin(self.begin(opening)).await;
         while let Ok(None) = ended {
             ended = match self.messages.recv().await {
-                Some(message) => Box::pin(self.take_turn(*message)).await,
+                Some(message) => Box::pin(self.take_turn(message)).await,
                 None => Err(Error::internal("nobody can speak to the run any more")),
             };
         }
@@ -206,7 +204,11 @@ impl Runner {
         ended.map(|outcome| outcome.unwrap_or(Outcome::Interrupted))
     }
 
-    async fn begin(&mut self, first: Vec<Event>, outstanding: bool) -> Result<Option<Outcome>> {
+    async fn begin(&mut self, opening: Opening) -> Result<Option<Outcome>> {
+        let (first, outstanding) = match opening {
+            Opening::Created(written) => return Ok(self.go_on_from(*written, Receipt::default())),
+            Opening::Taken { first, outstanding } => (first, outstanding),
+        };
         let mut turn = self.turn();
         for event in first {
             self.absorb(event, &mut turn).await?;
@@ -219,9 +221,9 @@ impl Runner {
     }
 
     /// Takes a message, and those that have come in the meantime.
-    async fn take_turn(&mut self, message: Message) -> Result<Option<Outcome>> {
+    async fn take_turn(&mut self, message: Box<Message>) -> Result<Option<Outcome>> {
         let mut turn = self.turn();
-        self.take(message, &mut turn).await?;
+        self.take(*message, &mut turn).await?;
         while turn.batch.events.len() < self.inner.options.batch_events {
             let Ok(message) = self.messages.try_recv() else { break };
             self.take(*message, &mut turn).await?;
@@ -401,7 +403,7 @@ impl Runner {
     fn prepare_task(&mut self, claim: Claim, slot: Slot, begin: Begin, turn: &mut Turn) {
         let key = claim.key.clone();
         match self.task(claim, slot) {
-            Ok(task) => turn.then.tasks.push((task, begin)),
+            Ok(task) => turn.then.tasks.push((Box::new(task), begin)),
             Err((attempt, error)) => {
                 let (cost, time_ms) = (Money::ZERO, 0);
                 self.inbox.send(Message::Event(Event::AttemptFailed {
