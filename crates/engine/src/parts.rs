@@ -43,7 +43,7 @@ pub trait Importer: Send + Sync {
     fn import_bytes(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef>;
 
     /// Keeps what a provider made: as it came and marked [`impasto_domain::MediaFacts::foreign`] where
-    /// writing it anew would make it worse, otherwise as [`Importer::import_bytes`] does. It blocks.
+    /// writing it anew would make it worse or larger, otherwise as [`Importer::import_bytes`] does. It blocks.
     fn keep(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
         self.import_bytes(bytes, name, bench)
     }

@@ -53,6 +53,8 @@ pub enum UpdateKind {
 /// A line of the log of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogLine {
+    /// Which line of the run it is, from 0. The first that is kept tells how many went before it.
+    pub number: u64,
     /// The number of the last event before it: with it, lines and events have one order, which what
     /// comes later only adds to.
     pub seq: u64,
@@ -140,10 +142,11 @@ impl Hub {
     pub(crate) fn log(&self, at_ms: u64, level: &str, message: &str) {
         let (level, message) = (level.to_owned(), message.to_owned());
         let mut logs = self.lock_logs();
+        let number = logs.last().map_or(0, |last| last.number + 1);
         if logs.len() >= self.log_lines.max(1) {
             logs.remove(0);
         }
-        logs.push(LogLine { seq: self.last_seq(), at_ms, level, message });
+        logs.push(LogLine { number, seq: self.last_seq(), at_ms, level, message });
     }
 
     /// The log as it is now.
@@ -225,13 +228,16 @@ pub struct Updates {
 pub(crate) struct LiveUpdates {
     hub: Arc<Hub>,
     receiver: mpsc::Receiver<Arc<Update>>,
+    /// What comes is behind this event.
+    from: u64,
 }
 
 impl LiveUpdates {
     /// What comes from now on; none if nothing will.
     pub(crate) fn listen(hub: Arc<Hub>, backlog: usize) -> Option<Self> {
         let receiver = hub.listen(backlog)?;
-        Some(Self { hub, receiver })
+        let from = hub.last_seq();
+        Some(Self { hub, receiver, from })
     }
 }
 
@@ -279,7 +285,9 @@ impl Updates {
                 };
                 self.take(live).await
             } else {
-                let caught_up = self.catch_up().await;
+                // What comes live is told live, so that it stays in order with what is not kept.
+                let until = self.live.as_ref().map_or(u64::MAX, |live| live.from);
+                let caught_up = self.catch_up(until).await;
                 self.begun = true;
                 caught_up
             };
@@ -296,13 +304,13 @@ impl Updates {
             let last_seq = self.live.as_ref().map(|live| live.hub.last_seq());
             return match last_seq == Some(self.last_seq) {
                 true => Ok(()),
-                false => self.catch_up().await,
+                false => self.catch_up(u64::MAX).await,
             };
         };
         let is_event = matches!(update.kind, UpdateKind::Event(_));
         let expected = if is_event { self.last_seq + 1 } else { self.last_seq };
         if update.seq > expected {
-            self.catch_up().await?;
+            self.catch_up(if is_event { update.seq - 1 } else { update.seq }).await?;
         }
         if !is_event || update.seq == self.last_seq + 1 {
             self.last_seq = self.last_seq.max(update.seq);
@@ -311,9 +319,10 @@ impl Updates {
         Ok(())
     }
 
-    async fn catch_up(&mut self) -> Result<()> {
+    /// Reads what was missed, up to this event.
+    async fn catch_up(&mut self, until: u64) -> Result<()> {
         let stored = self.runs.load(self.tenant.clone(), self.run.clone(), self.last_seq).await?;
-        for event in stored.events {
+        for event in stored.events.into_iter().filter(|event| event.seq <= until) {
             self.last_seq = event.seq;
             self.backlog.push_back(Update {
                 seq: event.seq,

@@ -35,6 +35,8 @@ pub(crate) fn speaks(dialect: &str) -> bool {
 const RENDER: &str = "render-video";
 /// The folder of the data folder that lies on top of the built-in catalogue.
 const OVERLAY_FOLDER: &str = "catalog";
+/// What a sound is that was written anew.
+const SOUND: &str = "audio/wav";
 /// The hidden command under which this program decodes a foreign file.
 pub(crate) const SANDBOX_COMMAND: &str = "sandbox-child";
 
@@ -189,7 +191,14 @@ impl Importer for SandboxImporter {
             }
             None => {
                 let imported = self.sandbox.import_result(bytes, name)?;
-                bench.write(imported.bytes, &imported.media_type, imported.facts)
+                match Sandbox::sound_type(bytes).filter(|_| imported.media_type == SOUND) {
+                    // It was decoded to the end, so it is what it says.
+                    Some(media_type) => {
+                        let facts = MediaFacts { foreign: true, ..imported.facts };
+                        bench.write(bytes.to_vec(), media_type, facts)
+                    }
+                    None => bench.write(imported.bytes, &imported.media_type, imported.facts),
+                }
             }
         }
     }

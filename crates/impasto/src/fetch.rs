@@ -6,7 +6,7 @@
 //! Files lie in memory until they are taken in, so all of them together have a limit too.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use impasto_domain::{Error, ErrorKind, Result, Side};
@@ -103,7 +103,8 @@ impl Outside {
             Err(error) => return Err(error.into()),
         };
         let _unimportant = tokio::time::timeout(ANSWER_TIMEOUT, response.bytes()).await;
-        let retry_after_ms = response.header("retry-after").and_then(seconds_ms);
+        let retry_after_ms =
+            response.header("retry-after").and_then(|text| wait_ms(text, SystemTime::now()));
         Ok(Posted { status: response.status(), retry_after_ms })
     }
 }
@@ -118,9 +119,16 @@ impl Fetch for Outside {
     }
 }
 
-/// Seconds as milliseconds, if that is what the text is.
-fn seconds_ms(text: &str) -> Option<u64> {
-    text.trim().parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1_000))
+/// How long `retry-after` says to wait, in milliseconds: a number of seconds, or a date. A date that is
+/// over says nothing.
+fn wait_ms(text: &str, now: SystemTime) -> Option<u64> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(seconds.saturating_mul(1_000));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let left = until.duration_since(now).ok()?;
+    Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A file that cannot be had. Where it lies was the caller's choice, so unless another time may be
@@ -259,6 +267,39 @@ mod tests {
         assert!(get().await.is_err(), "a part of it is still held");
         drop(part);
         assert_eq!(get().await.unwrap().bytes, half);
+    }
+
+    #[test]
+    fn a_wait_is_a_number_of_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(wait_ms(text, now), expected, "{text}");
+        };
+        check("120", Some(120_000));
+        check(" 0 ", Some(0));
+        check("99999999999999999999", None);
+        check("18446744073709551615", Some(u64::MAX));
+        check("Sun, 06 Nov 1994 08:49:37 GMT", Some(77_000));
+        check("Sunday, 06-Nov-94 08:49:37 GMT", Some(77_000));
+        check("Sun Nov  6 08:49:37 1994", Some(77_000));
+        check("Sun, 06 Nov 1994 08:48:19 GMT", None);
+        check("Sun, 99 Nov 1994 08:49:37 GMT", None);
+        check("-5", None);
+        check("soon", None);
+    }
+
+    #[tokio::test]
+    async fn what_a_receiver_wants_to_wait_is_told() {
+        let check = async |wait: &str, expected: std::ops::RangeInclusive<u64>| {
+            let head = "HTTP/1.1 503 X\r\ncontent-length: 0\r\n";
+            let (port, _) = place(format!("{head}retry-after: {wait}\r\n\r\n")).await;
+            let posted = open().post(message(format!("http://127.0.0.1:{port}/"))).await.unwrap();
+            let wait_ms = posted.retry_after_ms.unwrap();
+            assert!(expected.contains(&wait_ms), "{wait}: {wait_ms}");
+        };
+        check("7", 7_000..=7_000).await;
+        let in_an_hour = SystemTime::now() + Duration::from_secs(3_600);
+        check(&httpdate::fmt_http_date(in_an_hour), 3_500_000..=3_600_000).await;
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use impasto_domain::{Decision, Money, Value, rfc3339};
 use impasto_engine::{PlanReport, PlannedStep, RunReport, StepReport};
-use impasto_store::RunRecord;
+use impasto_store::{RunRecord, RunStatus};
 use impasto_workflow::{AttemptResult, Status};
 
 use crate::progress::seconds;
@@ -139,16 +139,16 @@ pub(crate) fn run(report: &RunReport, screen: Screen) {
     ));
     for step in &report.steps {
         screen.line("");
-        show_step(step, screen);
+        show_step(step, report.status, screen);
     }
     screen.line("");
     totals(report, screen);
 }
 
-fn show_step(step: &StepReport, screen: Screen) {
+fn show_step(step: &StepReport, run: RunStatus, screen: Screen) {
     let task = step.task.as_ref().map_or("(choose)", |task| task.as_str());
     let key = screen.paint(&step.key.to_string(), Style::Bold);
-    screen.line(format!("{key}  {task}  {}", status(step.status)));
+    screen.line(format!("{key}  {task}  {}", status(step.status, run)));
     if let Some(decision) = &step.decision {
         for candidate in &decision.ranked {
             screen.line(format!("  may use {}: {}", candidate.offer, candidate.reason));
@@ -158,13 +158,8 @@ fn show_step(step: &StepReport, screen: Screen) {
         }
     }
     for attempt in &step.attempts {
-        let ended = match &attempt.result {
-            AttemptResult::Running => "under way".to_owned(),
-            AttemptResult::Done => "done".to_owned(),
-            AttemptResult::Lost => "in doubt".to_owned(),
-            AttemptResult::Failed { error } => format!("failed: {error}"),
-        };
-        let (number, time) = (attempt.number, seconds(attempt.time_ms));
+        let (ended, time) = (ended(&attempt.result, run), seconds(attempt.time_ms));
+        let number = attempt.number;
         screen.line(format!(
             "  attempt {number} with {}: {ended}, {time}, {}",
             attempt.offer, attempt.cost
@@ -185,8 +180,24 @@ fn show_step(step: &StepReport, screen: Screen) {
     }
 }
 
-fn status(status: Status) -> &'static str {
+/// How an attempt went, of a run that stands so.
+fn ended(result: &AttemptResult, run: RunStatus) -> String {
+    match result {
+        AttemptResult::Running if run == RunStatus::Interrupted => LEFT.to_owned(),
+        AttemptResult::Running => "under way".to_owned(),
+        AttemptResult::Done => "done".to_owned(),
+        AttemptResult::Lost => "in doubt".to_owned(),
+        AttemptResult::Void => "void: the process ended before the provider took it".to_owned(),
+        AttemptResult::Failed { error } => format!("failed: {error}"),
+    }
+}
+
+/// What is said of something under way in a run that nobody works on.
+const LEFT: &str = "interrupted: its process ended";
+
+fn status(status: Status, run: RunStatus) -> &'static str {
     match status {
+        Status::Running { .. } if run == RunStatus::Interrupted => LEFT,
         Status::Waiting => "waiting",
         Status::Deciding => "being decided",
         Status::Ready => "ready",
@@ -296,6 +307,21 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attempt_that_died_with_its_process_is_no_failure() {
+        let check = |result: AttemptResult, run, expected: &str| {
+            let shown = ended(&result, run);
+            assert!(shown.starts_with(expected) && !shown.contains("failed"), "{shown}");
+        };
+        check(AttemptResult::Running, RunStatus::Running, "under way");
+        check(AttemptResult::Running, RunStatus::Interrupted, "interrupted");
+        check(AttemptResult::Void, RunStatus::Succeeded, "void");
+        check(AttemptResult::Lost, RunStatus::Parked, "in doubt");
+        let running = Status::Running { attempt: 1 };
+        assert_eq!(status(running, RunStatus::Interrupted), LEFT);
+        assert_eq!(status(running, RunStatus::Running), "running");
+    }
 
     #[test]
     fn moments_and_sizes_are_for_people() {

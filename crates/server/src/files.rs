@@ -22,7 +22,7 @@ use sha2::Sha256;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::problem::Problem;
-use crate::spool::Spool;
+use crate::spool::{Spool, joined};
 
 /// Files up to so many bytes are read where they are needed: another thread would take longer to come.
 const READ_AT_ONCE_MAX: u64 = 64 * 1024;
@@ -125,6 +125,24 @@ impl App {
         };
         self.remember(&caller.tenant, &asset, name).await?;
         Ok(asset)
+    }
+
+    /// A copy of a file that somebody else wrote, written anew, so that it can be read here; a file of
+    /// ours is its own. Nobody is given the copy.
+    pub(crate) async fn own_copy(&self, asset: &AssetRef) -> Result<AssetRef> {
+        if !asset.facts.foreign {
+            return Ok(asset.clone());
+        }
+        if let Some(known) = self.taken_in(&asset.digest) {
+            return Ok(known);
+        }
+        let _turn = self.intakes().acquire().await.map_err(|_| Error::cancelled())?;
+        let kept = vec![asset.digest];
+        let ending = format!(".{}", asset.extension());
+        let file = joined(Arc::clone(self.blobs()), kept, ending).await?;
+        let app = self.clone();
+        let working = tokio::task::spawn_blocking(move || app.import(file.path(), file.digest));
+        working.await.map_err(|_| Error::internal("the importer panicked"))?
     }
 
     fn import(&self, path: &Path, original: Digest) -> Result<AssetRef> {

@@ -22,7 +22,9 @@ use tower::ServiceExt;
 use crate::ServerOptions;
 use crate::app::App;
 use crate::hosts;
+use crate::pages;
 use crate::problem::Problem;
+use crate::problem::code::FORBIDDEN;
 use crate::traces::Parent;
 
 /// The header that carries the id of a request.
@@ -64,7 +66,7 @@ impl Front {
         hosts::by_target(&mut request);
         let mut response = match self.preflight(&request, origin.as_ref()) {
             Some(response) => response,
-            None => self.handle(request).await,
+            None => self.let_in(request).await,
         };
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id.clone());
@@ -75,6 +77,15 @@ impl Front {
         let ms = began.elapsed().as_secs_f64() * 1e3;
         tracing::info!(%method, path, status, ms, id = id.to_str().unwrap_or_default(), "request");
         response
+    }
+
+    async fn let_in(&self, request: Request<Body>) -> Response {
+        if let Some(refused) = pages::refusal(&request, self.options())
+            && let Some(refusal) = self.keep_out(refused).await
+        {
+            return refusal;
+        }
+        self.handle(request).await
     }
 
     async fn handle(&self, request: Request<Body>) -> Response {
@@ -116,8 +127,17 @@ impl Front {
     }
 
     fn allows(&self, origin: &HeaderValue) -> bool {
-        let allowed = &self.options().allow_origins;
-        allowed.iter().any(|one| one == "*" || one.as_bytes() == origin.as_bytes())
+        origin.to_str().is_ok_and(|origin| self.options().allows(origin))
+    }
+
+    /// What is answered to a page that may not use a server without keys.
+    async fn keep_out(&self, refused: Error) -> Option<Response> {
+        match self.app.is_open().await {
+            Ok(true) => {
+                Some(Problem::with(StatusCode::FORBIDDEN, FORBIDDEN, refused).into_response())
+            }
+            _ => None,
+        }
     }
 
     fn allow_origin(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>) {

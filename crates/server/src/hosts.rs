@@ -27,6 +27,11 @@ pub(crate) fn local_names() -> impl Iterator<Item = &'static str> {
     HOSTS.keys().map(String::as_str).filter(|name| name.ends_with(".localhost"))
 }
 
+/// Whether a face is reached by that name of a host.
+pub(crate) fn is_known(name: &str) -> bool {
+    HOSTS.contains_key(name)
+}
+
 /// Puts the prefix of the host's face before the path.
 pub(crate) fn by_host(request: &mut Request<Body>) {
     let asked = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());

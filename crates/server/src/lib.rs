@@ -25,6 +25,7 @@ mod mcp;
 mod names;
 mod native;
 mod options;
+mod pages;
 mod problem;
 mod send;
 mod signing;
@@ -55,13 +56,14 @@ use impasto_domain::Result;
 use problem::Problem;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 /// The server.
 pub struct Server {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<Tls>,
+    tls: Option<TlsAcceptor>,
     traces: Option<Traces>,
     stop: watch::Sender<bool>,
 }
@@ -83,13 +85,14 @@ impl Server {
     /// A server of these parts that has taken its address.
     ///
     /// # Errors
-    /// The address cannot be had.
+    /// The address cannot be had, or the certificate cannot be used.
     pub async fn bind(
         parts: Parts,
         options: ServerOptions,
         address: SocketAddr,
         tls: Option<Tls>,
     ) -> Result<Self> {
+        let tls = tls.as_ref().map(Tls::acceptor).transpose()?;
         let listener = listen::bind(address).await?;
         let address = listener.local_addr().unwrap_or(address);
         let (stop, _) = watch::channel(false);
@@ -116,9 +119,8 @@ impl Server {
     /// of the rest. Answers how many runs are left for whoever starts next.
     ///
     /// # Errors
-    /// The certificate cannot be used, or the store cannot be read.
+    /// The store cannot be read.
     pub async fn run(self) -> Result<usize> {
-        let tls = self.tls.as_ref().map(Tls::acceptor).transpose()?;
         let resumed = self.app.engine().resume_orphans().await?;
         if resumed > 0 {
             tracing::info!(resumed, "runs of a process that ended go on");
@@ -130,7 +132,7 @@ impl Server {
         let telling = tokio::spawn(webhooks::deliver(self.app.clone()));
         let sweeping = tokio::spawn(native::sweep_uploads(self.app.clone()));
         let front = front(self.app.clone());
-        let open = listen::serve(self.listener, tls, front, self.stop.subscribe()).await;
+        let open = listen::serve(self.listener, self.tls, front, self.stop.subscribe()).await;
         let grace = Duration::from_millis(self.app.options().drain_ms);
         let left = self.app.engine().drain(grace).await;
         listen::close(&open, self.app.options()).await;

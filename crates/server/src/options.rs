@@ -59,6 +59,13 @@ pub struct ServerOptions {
     pub delivery_timeout_ms: u64,
 }
 
+impl ServerOptions {
+    /// Whether pages of that origin may call.
+    pub(crate) fn allows(&self, origin: &str) -> bool {
+        self.allow_origins.iter().any(|one| one == "*" || one == origin)
+    }
+}
+
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {

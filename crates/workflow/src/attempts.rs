@@ -69,8 +69,7 @@ impl State {
             (Event::AttemptVoid { attempt, .. }, Status::Running { attempt: current })
                 if *attempt == current =>
             {
-                let error = Error::unavailable("the process ended before it was under way");
-                self.close(slot, AttemptResult::Failed { error }, Money::ZERO, 0);
+                self.close(slot, AttemptResult::Void, Money::ZERO, 0);
                 self.set(slot, Status::Ready);
             }
             _ => {}

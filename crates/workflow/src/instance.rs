@@ -62,6 +62,8 @@ pub enum AttemptResult {
     },
     /// Nobody knows.
     Lost,
+    /// It came to nothing: the process ended before the provider took it.
+    Void,
 }
 
 /// One try of one offer.

@@ -79,8 +79,15 @@ fn a_killed_run_goes_on_where_it_was() {
     child.wait().unwrap();
     let runs = place.succeed(&["runs", "--json"]).json();
     assert_eq!(runs[0]["status"], "interrupted");
+    let run = runs[0]["run"].as_str().unwrap();
+    let shown = place.succeed(&["show", run]).stdout;
+    assert!(shown.contains("interrupted: its process ended"), "{shown}");
     place.succeed(&["resume", "-o", "out"]);
     check_finished(&place);
+    // What was under way is shown as what it is: it did not fail, and it was not done.
+    let shown = place.succeed(&["show", run]).stdout;
+    assert!(shown.contains("void: the process ended"), "{shown}");
+    assert!(!shown.contains("failed"), "{shown}");
     place.refuse(&["resume"], &["no unfinished run"]);
 }
 

@@ -33,6 +33,37 @@ fn without_a_key_nobody_but_this_machine_is_served() {
 }
 
 #[test]
+fn a_server_without_keys_answers_no_page_of_another_origin() {
+    let place = Place::new(Setup::default());
+    let server = place.serve();
+    let begin = |headers: &[(&str, &str)]| {
+        ask(server.address, "POST", "/fal/queue/impasto/text-to-image", headers, b"{}").unwrap()
+    };
+    let refused = begin(&[("origin", "https://evil.example")]);
+    assert_eq!((refused.status, refused.code().as_str()), (403, "forbidden"));
+    assert_eq!(begin(&[]).status, 422, "whoever is no page is heard, and told what is missing");
+    let (_, key) = place.key(&["ada"]);
+    let server = place.serve();
+    let bearer = format!("Bearer {key}");
+    let headers = [("origin", "https://evil.example"), ("authorization", bearer.as_str())];
+    let path = "/fal/queue/impasto/text-to-image";
+    let heard = ask(server.address, "POST", path, &headers, b"{}").unwrap();
+    assert_eq!(heard.status, 422, "whoever has a key may be a page: {}", heard.text());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_said_before_anything_is() {
+    let place = Place::new(Setup::default());
+    std::fs::write(place.path("bad.pem"), "paint").unwrap();
+    let files = ["--tls-certificate", "bad.pem", "--tls-key", "bad.pem"];
+    let refused = place.run(&[&["serve", "--listen", "127.0.0.1:0"], &files[..]].concat());
+    let (out, said) =
+        (String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("bad.pem") && !said.contains("listens") && out.is_empty(), "{out}{said}");
+}
+
+#[test]
 fn a_key_works_as_soon_as_it_is_made_and_no_longer_than_it_is_good() {
     let place =
         Place::new(Setup { settings: "[server]\nkey_age_ms = 300\n".into(), ..Setup::default() });

@@ -125,6 +125,16 @@ impl Sandbox {
         film.map(|film| film.has_pictures.then_some(film.facts)).transpose()
     }
 
+    /// The media type of a compressed sound that clients are sent as it is; nothing for anything else.
+    pub fn sound_type(bytes: &[u8]) -> Option<&'static str> {
+        match Kind::admitted(bytes).ok()? {
+            Kind::Mp3 => Some("audio/mpeg"),
+            Kind::Opus => Some("audio/ogg"),
+            Kind::Flac => Some("audio/flac"),
+            _ => None,
+        }
+    }
+
     /// The ffmpeg that decodes this kind of file, if that is not for us to do.
     fn ffmpeg_for(&self, kind: Kind) -> Result<Option<Ffmpeg>> {
         match (kind.treatment(), &self.ffmpeg) {

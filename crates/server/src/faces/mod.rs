@@ -9,6 +9,7 @@ mod openai;
 mod pieces;
 mod replicate;
 mod sound;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod voices;
@@ -41,3 +42,11 @@ pub(crate) const WEBHOOKS: &[(&str, Compose)] =
 /// what makes the message.
 pub(crate) const ENDPOINTS: &[(&str, ComposeSigned)] =
     &[(openai::ENDPOINT_PREFIX, openai::endpoint_message)];
+
+/// What stands in the place of lines that are not kept.
+fn missing(lines: u64) -> String {
+    match lines {
+        1 => "1 line of the log is missing here".to_owned(),
+        lines => format!("{lines} lines of the log are missing here"),
+    }
+}

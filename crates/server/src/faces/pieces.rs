@@ -88,6 +88,11 @@ impl Pieces {
         self.updates.get_or_insert_with(anew)
     }
 
+    /// Whether a piece of sound is known to have been lost, or another attempt began anew.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     fn take(&mut self, key: InstanceKey, part: u64, news: News) -> Option<Piece> {
         let expected = self.parts.insert(key, part + 1).unwrap_or_default();
         self.broken |= if part < expected { self.sounding } else { part > expected };

@@ -104,6 +104,43 @@ fn say(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     Ok(Values::from([("audio".to_owned(), Value::from(audio))]))
 }
 
+/// Bytes that stand for an encoded sound.
+fn coded() -> Vec<u8> {
+    (0..PIECES).flat_map(coded_piece).collect()
+}
+
+fn coded_piece(number: usize) -> Vec<u8> {
+    format!("mp3 frame {number}\n").into_bytes()
+}
+
+/// Speaks in MP3: while it is made, or only when it is done.
+fn code(input: &Values, bench: &dyn Workbench) -> Result<Values> {
+    let text = input.get("text").and_then(Value::as_text).unwrap_or_default();
+    let media_type = "audio/mpeg".to_owned();
+    let format = SoundFormat { media_type, sample_rate_hz: 44_100, channels: 1 };
+    // The last piece is found in the file only.
+    let told = if text.contains("late") { 0 } else { PIECES - 1 };
+    for number in 0..told {
+        let (name, format) = ("audio".to_owned(), format.clone());
+        bench.tell(News::Sound { name, format, bytes: coded_piece(number) });
+        if number == 0 && text.starts_with("gate") {
+            pass(text);
+        }
+    }
+    if text.contains("fails") {
+        return Err(Error::new(impasto_domain::ErrorKind::ProviderFailed, "the voice broke"));
+    }
+    let facts = MediaFacts {
+        duration_ms: Some(300),
+        sample_rate: Some(44_100),
+        channels: Some(1),
+        foreign: true,
+        ..MediaFacts::default()
+    };
+    let audio = bench.write(coded(), "audio/mpeg", facts)?;
+    Ok(Values::from([("audio".to_owned(), Value::from(audio))]))
+}
+
 fn show(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let prompt = input.get("prompt").map(|prompt| prompt.to_json().to_string()).unwrap_or_default();
     let prompt = prompt.trim_matches('"');
@@ -139,22 +176,30 @@ impl Importer for Trusting {
     }
 
     fn import_bytes(&self, bytes: &[u8], _name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
+        if bytes.starts_with(b"mp3") {
+            return bench.write(wav(&whole()), "audio/wav", MediaFacts::default());
+        }
         let media_type = if bytes.starts_with(b"RIFF") { "audio/wav" } else { "image/png" };
         bench.write(bytes.to_vec(), media_type, MediaFacts::default())
     }
 }
 
+fn offer(task: &str, endpoint: &str) -> String {
+    format!(
+        "[[offers]]\nprovider = \"here\"\ntask = \"{task}\"\nendpoint = \"{endpoint}\"\n\
+         time = {{ fixed_ms = 1 }}\nprice = \"free\"\n"
+    )
+}
+
 fn catalog() -> Catalog {
     let mut teller = String::new();
     for (task, endpoint) in OFFERS {
-        teller.push_str(&format!(
-            "[[offers]]\nprovider = \"here\"\ntask = \"{task}\"\nendpoint = \"{endpoint}\"\n\
-             time = {{ fixed_ms = 1 }}\nprice = \"free\"\n"
-        ));
+        teller.push_str(&offer(task, endpoint));
     }
     let files = vec![
         ("providers/here.toml".to_owned(), PROVIDER.to_owned()),
         model_file("teller", &teller),
+        model_file("coder", &offer("text-to-speech", "code")),
     ];
     let layer = Layer { name: "test".to_owned(), files };
     let shown = |findings: Vec<Finding>| findings.iter().map(Finding::render).collect::<String>();
@@ -195,6 +240,7 @@ fn front_with(encoders: Arc<dyn Encoders>) -> Front {
     let blobs = Arc::new(MemoryBlobs::default());
     let operations = vec![
         Operation { name: "say", run: say },
+        Operation { name: "code", run: code },
         Operation { name: "show", run: show },
         Operation { name: "hear", run: hear },
     ];
@@ -345,6 +391,66 @@ async fn what_takes_an_encoder_is_forwarded_too() {
     assert!(lines.contains("characters"), "{lines}");
     let refused = call(&front, &format!("{path}?output_format=opus_48000_64"), asked).await;
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_the_encoding_that_is_wanted_is_passed_on_as_it_comes() {
+    let front = front_with(Arc::new(Spelling));
+    let spoken = |text: &str| json!({"model": "coder", "voice": "any", "input": text});
+    let said = |text: &str| json!({"model_id": "coder", "text": text});
+    let ways = [
+        ("/openai/v1/audio/speech", spoken("gate of coded openai")),
+        ("/elevenlabs/v1/text-to-speech/any/stream", said("gate of coded stream")),
+        ("/elevenlabs/v1/text-to-speech/any", said("gate of coded speech")),
+        (
+            "/elevenlabs/v1/text-to-speech/any/stream?output_format=mp3_44100_192",
+            said("gate of named format"),
+        ),
+    ];
+    for (path, asked) in ways {
+        let text = asked.get("input").or(asked.get("text")).and_then(Json::as_str).unwrap();
+        let response = call(&front, path, asked.clone()).await;
+        assert_eq!(response.headers()["content-type"], "audio/mpeg", "{path}");
+        let mut body = response.into_body();
+        assert_eq!(next(&mut body).await, coded_piece(0), "{path}, before the sound is made");
+        open(text);
+        let rest = body.collect().await.unwrap().to_bytes();
+        assert_eq!([&coded_piece(0), &rest[..]].concat(), coded(), "{path}");
+        // The same once more is a run of its own that may be taken from the cache.
+        let whole = all(call(&front, path, asked).await).await;
+        assert_eq!(whole, coded(), "{path}, once it is there");
+    }
+    let late = all(call(&front, "/openai/v1/audio/speech", spoken("Said late.")).await).await;
+    assert_eq!(late, coded(), "what was not told while it was made");
+    let path = "/elevenlabs/v1/text-to-speech/any/with-timestamps";
+    let timed = all(call(&front, path, said("Said with times.")).await).await;
+    let timed: Json = serde_json::from_slice(&timed).unwrap();
+    assert_eq!(STANDARD.decode(timed["audio_base64"].as_str().unwrap()).unwrap(), coded());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_another_encoding_is_decoded_when_it_is_there() {
+    let front = front_with(Arc::new(Spelling));
+    let mut spoken =
+        json!({"model": "coder", "voice": "any", "input": "Said.", "response_format": "pcm"});
+    let pcm = all(call(&front, "/openai/v1/audio/speech", spoken.clone()).await).await;
+    assert_eq!(pcm, whole());
+    spoken["response_format"] = "wav".into();
+    let wav = all(call(&front, "/openai/v1/audio/speech", spoken.clone()).await).await;
+    assert_eq!((&wav[..4], &wav[44..]), (&b"RIFF"[..], &whole()[..]));
+    let said = json!({"model_id": "coder", "text": "Said."});
+    let path = "/elevenlabs/v1/text-to-speech/any/stream?output_format=mp3_22050_32";
+    let other = all(call(&front, path, said).await).await;
+    assert!(other.starts_with(b"Mp3 22050\n"), "{other:?}");
+    let asked = json!({"model": "coder", "voice": "any", "input": "gate of coded fails"});
+    let mut body = call(&front, "/openai/v1/audio/speech", asked).await.into_body();
+    assert_eq!(next(&mut body).await, coded_piece(0));
+    open("gate of coded fails");
+    let mut ended = Ok(());
+    while let Some(frame) = body.frame().await {
+        ended = frame.map(drop);
+    }
+    assert!(ended.is_err(), "half of a sound must not look like all of it");
 }
 
 fn number(text: &[u8]) -> Option<usize> {

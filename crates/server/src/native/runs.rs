@@ -419,6 +419,13 @@ pub(super) async fn stream(
     let run = RunId::new(run);
     let updates = app.updates(&caller, &run, heard.seq);
     let view = app.view(&caller, &run).await?;
+    if heard.seq > view.last_seq {
+        // It is the id of another run's event: whoever goes on after it would miss some of this one's.
+        let message =
+            format!("event {} is none of this run, whose last is {}", heard.seq, view.last_seq);
+        let hint = "leave the id out to hear everything";
+        return Err(Error::invalid(message).hint(hint).into());
+    }
     if events::has_heard_all(&view, heard) {
         // For a browser this means: do not come again.
         return Ok(StatusCode::NO_CONTENT.into_response());

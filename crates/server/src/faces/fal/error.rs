@@ -11,7 +11,8 @@ use impasto_dialects::fal::wire::{self, Detail, ErrorBody};
 use impasto_domain::{Error, ErrorKind, RunId};
 use serde_json::{Value as Json, json};
 
-use crate::calls::{RunView, ViewStatus};
+use crate::calls::RunView;
+use crate::faces::standing::Standing;
 
 /// What is answered when it went wrong.
 #[derive(Debug)]
@@ -68,15 +69,14 @@ impl From<Error> for Fault {
 impl Fault {
     /// Of a run that gave no result; none if it did, or may yet.
     pub(super) fn of_run(view: &RunView) -> Option<Self> {
-        let error = match view.status {
-            ViewStatus::Failed | ViewStatus::Cancelled => view.error.clone(),
-            // It stands still because nobody knows what became of an attempt. If somebody finds out, it
-            // goes on; whoever polls must not wait for that.
-            ViewStatus::Parked => Some(view.error.clone()?),
-            _ => return None,
+        let (error, came_late) = match Standing::of(view) {
+            Standing::Failed(error) => (error, false),
+            Standing::Cancelled(error) => {
+                let came_late = error.kind == ErrorKind::Timeout;
+                (error, came_late)
+            }
+            Standing::Queued | Standing::Working | Standing::Succeeded => return None,
         };
-        let error = error.unwrap_or_else(Error::cancelled);
-        let came_late = view.status == ViewStatus::Cancelled && error.kind == ErrorKind::Timeout;
         let (status, kind) = if came_late { (504, "request_timeout") } else { outcome(error.kind) };
         let (error, run) = (Box::new(error), Some(view.id.clone()));
         Some(Self { status, kind, error, run, is_users_limit: came_late })
@@ -215,26 +215,24 @@ pub(super) fn request_id(run: &RunId) -> Option<(HeaderName, HeaderValue)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use impasto_domain::Money;
+    use crate::calls::ViewStatus;
+    use crate::faces::standing::tests::{check_all, standing};
 
-    fn view(status: ViewStatus, error: Error) -> RunView {
-        RunView {
-            id: RunId::new("ab"),
-            work: "text-to-image".into(),
-            status,
-            queue_position: None,
-            outputs: Default::default(),
-            error: Some(error),
-            cost: Money::default(),
-            created_ms: 0,
-            started_ms: None,
-            ended_ms: None,
-            origin: Default::default(),
-            logs: Vec::new(),
-            progress: None,
-            last_seq: 0,
-            asks: Vec::new(),
-        }
+    #[test]
+    fn what_can_go_on_is_no_fault() {
+        check_all(
+            |view| Fault::of_run(view).map(|fault| (fault.status, fault.kind)),
+            [
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some((500, "downstream_service_error")),
+                Some((500, "runner_server_error")),
+                Some((CLOSED, "client_cancelled")),
+            ],
+        );
     }
 
     #[test]
@@ -242,7 +240,7 @@ mod tests {
         const AGAIN: [u16; 6] = [408, 409, 429, 502, 503, 504];
         for kind in ErrorKind::ALL {
             for status in [ViewStatus::Failed, ViewStatus::Cancelled] {
-                let fault = Fault::of_run(&view(status, Error::new(kind, "no"))).unwrap();
+                let fault = Fault::of_run(&standing(status, Some(kind))).unwrap();
                 assert!(fault.is_users_limit || !AGAIN.contains(&fault.status), "{kind}");
             }
         }

@@ -18,12 +18,13 @@ use impasto_engine::{UpdateKind, Updates};
 use super::call::{Asking, FACE, input, is_inline};
 use super::endpoint::{About, Asked, Endpoint};
 use super::error::{Fault, request_id};
-use super::log::log_of;
+use super::log::Heard;
 use super::output::Shown;
 use super::sse;
 use crate::app::App;
 use crate::caller::{Caller, Scope};
 use crate::calls::{RunView, ViewStatus};
+use crate::faces::standing::Standing;
 use crate::files::Base;
 
 /// The name of this part.
@@ -141,7 +142,7 @@ impl Queue<'_> {
     async fn status(&self, run: &RunId) -> Result<Response, Fault> {
         let view = self.view(run).await?;
         let logs = match self.wants_logs() {
-            true => Some(log_of(self.app, self.caller, &view).await?),
+            true => Some(Heard::default().more(self.app, self.caller, &view).await?),
             false => None,
         };
         let code = if has_ended(&view) { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -156,7 +157,7 @@ impl Queue<'_> {
             app: self.app.clone(),
             caller: self.caller.clone(),
             wants_logs: self.wants_logs(),
-            logged: 0,
+            heard: Heard::default(),
             places: self.places(&view),
             said: None,
             waiting: VecDeque::new(),
@@ -215,7 +216,7 @@ pub(super) async fn result_of(
 
 /// Whether there is a result, or none to wait for.
 pub(super) fn has_ended(view: &RunView) -> bool {
-    view.status == ViewStatus::Succeeded || Fault::of_run(view).is_some()
+    !matches!(Standing::of(view), Standing::Queued | Standing::Working)
 }
 
 fn status_of(
@@ -223,12 +224,12 @@ fn status_of(
     logs: Option<Vec<impasto_dialects::fal::wire::LogLine>>,
     places: Places,
 ) -> Status {
-    match view.status {
-        ViewStatus::Queued => {
+    match Standing::of(view) {
+        Standing::Queued => {
             Status::InQueue { queue_position: view.queue_position.unwrap_or_default(), places }
         }
-        _ if !has_ended(view) => Status::InProgress { logs, places },
-        _ => {
+        Standing::Working => Status::InProgress { logs, places },
+        Standing::Succeeded | Standing::Failed(_) | Standing::Cancelled(_) => {
             let fault = Fault::of_run(view);
             let times = view.started_ms.zip(view.ended_ms);
             let inference_time =
@@ -252,8 +253,8 @@ struct Watch {
     /// None once nothing is told here any more.
     updates: Option<Updates>,
     wants_logs: bool,
-    /// Lines of the log that were told.
-    logged: usize,
+    /// What of the log was told.
+    heard: Heard,
     places: Places,
     said: Option<Status>,
     waiting: VecDeque<Bytes>,
@@ -298,15 +299,11 @@ impl Watch {
     async fn look(&mut self) -> Result<()> {
         let view = self.app.view(&self.caller, &self.run).await?;
         let logs = match self.wants_logs {
-            true => {
-                let all = log_of(&self.app, &self.caller, &view).await?;
-                let new = all.get(self.logged..).unwrap_or_default().to_vec();
-                // A line is told once; what waits tells no log, so none is lost on it.
-                if view.status != ViewStatus::Queued {
-                    self.logged = self.logged.max(all.len());
-                }
-                Some(new)
+            // A line is told once; what waits tells no log, so none is lost on it.
+            true if view.status != ViewStatus::Queued => {
+                Some(self.heard.more(&self.app, &self.caller, &view).await?)
             }
+            true => Some(Vec::new()),
             false => None,
         };
         let is_news = logs.as_ref().is_some_and(|logs| !logs.is_empty());
@@ -329,5 +326,34 @@ fn is_alike(one: &Status, other: &Status) -> bool {
         (Status::InProgress { .. }, Status::InProgress { .. }) => true,
         (Status::Completed { .. }, Status::Completed { .. }) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faces::standing::tests::check_all;
+
+    #[test]
+    fn where_a_run_stands_in_the_words_of_this_dialect() {
+        let told = |view: &RunView| match status_of(view, Some(Vec::new()), Places::default()) {
+            Status::InQueue { .. } => "queue".to_owned(),
+            Status::InProgress { .. } => "progress".to_owned(),
+            Status::Completed { error_type, .. } => format!("completed {error_type:?}"),
+        };
+        check_all(
+            told,
+            [
+                "queue",
+                "progress",
+                "progress",
+                "progress",
+                "completed None",
+                "completed Some(\"downstream_service_error\")",
+                "completed Some(\"runner_server_error\")",
+                "completed Some(\"client_cancelled\")",
+            ]
+            .map(str::to_owned),
+        );
     }
 }

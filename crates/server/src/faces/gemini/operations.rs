@@ -13,9 +13,9 @@ use super::error::{Failure, of_operation};
 use super::files::VIDEO;
 use super::route::Kind;
 use super::{Asked, json};
-use crate::calls::{RunView, Ticket, ViewStatus};
+use crate::calls::{RunView, Ticket};
 use crate::faces::body::parsed;
-use crate::faces::sound::succeeded;
+use crate::faces::standing::Standing;
 
 /// How long it is waited for the end of work that was given up.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
@@ -51,17 +51,14 @@ pub(super) async fn cancel(asked: Asked, name: String) -> Result<Response, Failu
 
 impl Asked {
     async fn operation(&self, name: String, kind: Kind, view: RunView) -> Result<wire::Operation> {
-        let goes_on =
-            !view.status.is_over() || (view.status == ViewStatus::Parked && view.error.is_none());
-        if goes_on {
-            return Ok(wire::Operation { name, ..wire::Operation::default() });
-        }
-        let (error, response) = match succeeded(view) {
-            Ok(view) => (None, Some(self.videos(kind, &view).await?)),
-            Err(error) if error.kind == ErrorKind::Refused => (None, Some(refused(kind, &error))),
-            Err(error) => (Some(of_operation(&error)), None),
+        let (done, error) = outcome(&view);
+        let (error, response) = match error {
+            None if done => (None, Some(self.videos(kind, &view).await?)),
+            None => (None, None),
+            Some(error) if error.kind == ErrorKind::Refused => (None, Some(refused(kind, &error))),
+            Some(error) => (Some(of_operation(&error)), None),
         };
-        Ok(wire::Operation { name, done: true, error, response })
+        Ok(wire::Operation { name, done, error, response })
     }
 
     async fn videos(&self, kind: Kind, view: &RunView) -> Result<wire::OperationResponse> {
@@ -105,6 +102,15 @@ impl Asked {
     }
 }
 
+/// Whether work is done, and why there is nothing to show for it.
+fn outcome(view: &RunView) -> (bool, Option<Error>) {
+    match Standing::of(view) {
+        Standing::Queued | Standing::Working => (false, None),
+        Standing::Succeeded => (true, None),
+        Standing::Failed(error) | Standing::Cancelled(error) => (true, Some(error)),
+    }
+}
+
 /// That a video was not made for what it would show.
 fn refused(kind: Kind, error: &Error) -> wire::OperationResponse {
     let (count, reasons) = (Some(1), Some(vec![error.message.clone()]));
@@ -123,5 +129,33 @@ fn refused(kind: Kind, error: &Error) -> wire::OperationResponse {
             rai_media_filtered_reasons: reasons,
             ..Default::default()
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faces::standing::tests::check_all;
+
+    #[test]
+    fn work_is_done_when_there_is_nothing_to_wait_for() {
+        let told = |view: &RunView| {
+            let (done, error) = outcome(view);
+            (done, error.map(|error| error.kind))
+        };
+        let goes_on = (false, None);
+        check_all(
+            told,
+            [
+                goes_on,
+                goes_on,
+                goes_on,
+                goes_on,
+                (true, None),
+                (true, Some(ErrorKind::ProviderFailed)),
+                (true, Some(ErrorKind::InDoubt)),
+                (true, Some(ErrorKind::Cancelled)),
+            ],
+        );
     }
 }

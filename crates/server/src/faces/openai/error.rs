@@ -81,10 +81,7 @@ impl Failure {
         };
         let param = match self.code {
             "model_not_found" => Some("model".to_owned()),
-            _ => error
-                .message
-                .split('`')
-                .nth(1)
+            _ => parameter(&error.message)
                 .filter(|_| error.kind == ErrorKind::InvalidInput)
                 .map(str::to_owned),
         };
@@ -92,6 +89,13 @@ impl Failure {
             ErrorDetail { message, kind: kind.to_owned(), param, code: Some(self.code.to_owned()) };
         ErrorBody { error: detail }
     }
+}
+
+/// The parameter that a message names first; a value in it is none.
+fn parameter(message: &str) -> Option<&str> {
+    let named = message.split('`').nth(1)?;
+    let is_name = named.starts_with(|first: char| first.is_ascii_alphabetic());
+    Some(named).filter(|named| is_name && !["true", "false", "null"].contains(named))
 }
 
 impl From<Error> for Failure {
@@ -129,5 +133,22 @@ impl IntoResponse for Failure {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after_ms.div_ceil(1000)));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_a_name() {
+        let check = |message: &str, expected: Option<&str>| {
+            assert_eq!(parameter(message), expected, "{message}");
+        };
+        check("`text` holds nothing that can be said", Some("text"));
+        check("missing field `prompt` at line 1", Some("prompt"));
+        check("invalid type: integer `1`, expected a string", None);
+        check("invalid type: boolean `true`, expected a string", None);
+        check("the body is empty", None);
     }
 }

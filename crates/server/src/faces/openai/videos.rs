@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::calls::{Call, Name, Origin, RunView, ViewStatus};
 use crate::faces::body::{self, Form};
 use crate::faces::sound::succeeded;
+use crate::faces::standing::Standing;
 use crate::files::named;
 
 /// The path under which runs of videos are found again.
@@ -145,14 +146,13 @@ fn asset_of(view: &RunView) -> Option<&AssetRef> {
 fn shown(view: &RunView) -> Video {
     let wish = wish_of(view);
     let facts = asset_of(view).map(|asset| asset.facts.clone()).unwrap_or_default();
-    let status = match view.status {
-        ViewStatus::Queued => "queued",
-        ViewStatus::Running | ViewStatus::Interrupted => "in_progress",
-        ViewStatus::Succeeded => "completed",
-        ViewStatus::Failed | ViewStatus::Cancelled | ViewStatus::Parked => "failed",
+    let (status, error) = match Standing::of(view) {
+        Standing::Queued => ("queued", None),
+        Standing::Working => ("in_progress", None),
+        Standing::Succeeded => ("completed", None),
+        Standing::Failed(error) | Standing::Cancelled(error) => ("failed", Some(error)),
     };
-    let error = (status == "failed").then(|| {
-        let error = view.error.clone().unwrap_or_else(Error::cancelled);
+    let error = error.map(|error| {
         let body = super::failed(error).body().error;
         VideoError { code: body.code.unwrap_or_default(), message: body.message }
     });
@@ -386,4 +386,32 @@ pub(super) async fn remix(
     wish.model = Some(view.origin.name.clone());
     let fingerprint = [id.as_bytes(), b"\n", &bytes].concat();
     begin(&app, &caller, &asking, wish, seed, &fingerprint).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faces::standing::tests::check_all;
+
+    #[test]
+    fn where_a_run_stands_in_the_words_of_this_dialect() {
+        let told = |view: &RunView| {
+            let video = shown(view);
+            format!("{}{}", video.status, if video.error.is_some() { " with an error" } else { "" })
+        };
+        check_all(
+            told,
+            [
+                "queued",
+                "in_progress",
+                "in_progress",
+                "in_progress",
+                "completed",
+                "failed with an error",
+                "failed with an error",
+                "failed with an error",
+            ]
+            .map(str::to_owned),
+        );
+    }
 }

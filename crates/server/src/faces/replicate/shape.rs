@@ -13,7 +13,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::calls::{RunView, ViewStatus};
+use crate::calls::RunView;
+use crate::faces::missing;
+use crate::faces::standing::Standing;
 use crate::files::Base;
 
 /// What a prediction remembers of how it was asked for.
@@ -95,14 +97,12 @@ pub(super) async fn prediction(
 
 /// Where a run stands, in the words of this dialect.
 pub(super) fn status(view: &RunView) -> wire::Status {
-    match view.status {
-        ViewStatus::Queued => wire::Status::Starting,
-        ViewStatus::Running | ViewStatus::Interrupted => wire::Status::Processing,
-        // A person is asked: it goes on when they answer.
-        ViewStatus::Parked if view.error.is_none() => wire::Status::Processing,
-        ViewStatus::Succeeded => wire::Status::Succeeded,
-        ViewStatus::Failed | ViewStatus::Parked => wire::Status::Failed,
-        ViewStatus::Cancelled => wire::Status::Canceled,
+    match Standing::of(view) {
+        Standing::Queued => wire::Status::Starting,
+        Standing::Working => wire::Status::Processing,
+        Standing::Succeeded => wire::Status::Succeeded,
+        Standing::Failed(_) => wire::Status::Failed,
+        Standing::Cancelled(_) => wire::Status::Canceled,
     }
 }
 
@@ -116,6 +116,10 @@ fn told(view: &RunView, status: wire::Status) -> Option<String> {
 /// The log as one text; of a run under way, how far it is, as clients look for it.
 fn logs(view: &RunView, status: wire::Status) -> String {
     let mut text = String::new();
+    if let Some(first) = view.logs.first().filter(|first| first.number > 0) {
+        text.push_str(&missing(first.number));
+        text.push('\n');
+    }
     for line in &view.logs {
         text.push_str(&line.message);
         text.push('\n');
@@ -203,4 +207,18 @@ pub(super) fn may_stream(app: &App, tenant: &TenantId, run: &RunId, signature: &
         return Ok(());
     }
     Err(Error::not_found("there is no such stream").hint("ask for the prediction's `urls.stream`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faces::standing::tests::check_all;
+
+    #[test]
+    fn where_a_run_stands_in_the_words_of_this_dialect() {
+        use wire::Status::{Canceled, Failed, Processing, Starting, Succeeded};
+        let expected =
+            [Starting, Processing, Processing, Processing, Succeeded, Failed, Failed, Canceled];
+        check_all(status, expected);
+    }
 }

@@ -115,6 +115,13 @@ impl Wanted {
         self.is_instead.then_some(INSTEAD)
     }
 
+    /// Whether pieces that are told are this already, so that they are passed on as they come.
+    fn is_told_as(&self, told: &SoundFormat) -> bool {
+        let fits = self.sample_rate_hz.is_none_or(|rate| [rate, 0].contains(&told.sample_rate_hz))
+            && self.channels.is_none_or(|channels| [channels, 0].contains(&told.channels));
+        fits && told.media_type != PCM && told.media_type == self.encoding.media_type()
+    }
+
     /// Whether a file is this already.
     fn is_made_as(&self, asset: &AssetRef) -> bool {
         let facts = &asset.facts;

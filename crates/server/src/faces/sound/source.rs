@@ -1,9 +1,9 @@
 //! A sound as it is made: samples while they come, completed from the result.
 
 use bytes::Bytes;
-use impasto_domain::{AssetRef, Error, MediaKind, Result, Values};
+use impasto_domain::{AssetRef, Digest, Digester, Error, MediaKind, Result, SoundFormat, Values};
 
-use super::{Encoder, Wanted, wav};
+use super::{Encoder, PCM, Wanted, wav};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{RunView, ViewStatus};
@@ -21,9 +21,26 @@ pub(super) struct Source {
     encoder: Option<Encoder>,
     /// Bytes of samples that were forwarded before the result was there.
     forwarded: usize,
+    /// What was passed on as it came, encoded.
+    passed: Option<Passed>,
     rest: Option<Rest>,
     as_it_is: bool,
     view: Option<RunView>,
+}
+
+/// What of an encoded sound was passed on as it came.
+#[derive(Default)]
+struct Passed {
+    digester: Digester,
+    bytes: usize,
+}
+
+impl Passed {
+    /// What of the file was not passed on, if it begins with what was.
+    fn rest_of(self, file: &Bytes) -> Option<Bytes> {
+        let begun = file.get(..self.bytes)?;
+        (Digest::of(begun) == self.digester.finish()).then(|| file.slice(self.bytes..))
+    }
 }
 
 /// What is left of a result.
@@ -44,6 +61,7 @@ impl Source {
             wanted,
             encoder: None,
             forwarded: 0,
+            passed: None,
             rest: None,
             as_it_is: false,
             view: None,
@@ -64,6 +82,14 @@ impl Source {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
         while self.rest.is_none() {
             match self.pieces.next().await? {
+                Some(Piece::Sound { format, bytes }) if self.passes(&format) => {
+                    let passed = self.passed.get_or_insert_default();
+                    passed.digester.update(&bytes);
+                    passed.bytes += bytes.len();
+                    return Ok(Some(bytes.into()));
+                }
+                // What is encoded otherwise is heard as a whole only: it is decoded when it is there.
+                Some(Piece::Sound { format, .. }) if !self.takes(&format) => {}
                 Some(Piece::Sound { format, bytes }) => {
                     let encoder = match &mut self.encoder {
                         Some(encoder) => encoder,
@@ -80,6 +106,16 @@ impl Source {
             }
         }
         Ok(self.next_of_rest())
+    }
+
+    /// Whether pieces of that kind are what is wanted, and nothing else was forwarded.
+    fn passes(&self, told: &SoundFormat) -> bool {
+        self.encoder.is_none() && self.wanted.is_told_as(told)
+    }
+
+    /// Whether pieces of that kind are samples, and nothing else was forwarded.
+    fn takes(&self, told: &SoundFormat) -> bool {
+        self.passed.is_none() && told.media_type == PCM
     }
 
     /// Rate and channels of what comes, as soon as the first of it is there.
@@ -116,11 +152,16 @@ impl Source {
         let view = succeeded(self.pieces.end().await?)?;
         let asset = sound_of(&view.outputs)?.clone();
         self.view = Some(view);
-        let file = self.app.bytes(&self.caller, &asset).await?;
+        if let Some(passed) = self.passed.take() {
+            self.as_it_is = true;
+            return self.rest_of(passed, &asset).await;
+        }
         self.as_it_is = self.encoder.is_none() && self.wanted.is_made_as(&asset);
         if self.as_it_is {
-            return Ok(Rest { samples: Bytes::new(), total: 0, file: Some(file), ended: true });
+            return Ok(Rest::of_file(self.app.bytes(&self.caller, &asset).await?));
         }
+        let asset = self.app.own_copy(&asset).await?;
+        let file = self.app.bytes(&self.caller, &asset).await?;
         let (format, range) = wav::read(&file)?;
         let samples = file.slice(range);
         let total = samples.len() as u64;
@@ -129,6 +170,28 @@ impl Source {
         }
         let samples = samples.slice(self.forwarded.min(samples.len())..);
         Ok(Rest { samples, total, file: None, ended: false })
+    }
+}
+
+impl Rest {
+    /// A file as it is, or what is left of it.
+    fn of_file(file: Bytes) -> Self {
+        let file = Some(file).filter(|file| !file.is_empty());
+        Self { samples: Bytes::new(), total: 0, file, ended: true }
+    }
+}
+
+impl Source {
+    /// What was not passed on of an encoded sound. Where the result is another file than what was told
+    /// of it, what was told is all there is, if nothing of it was lost.
+    async fn rest_of(&self, passed: Passed, asset: &AssetRef) -> Result<Rest> {
+        let file = self.app.bytes(&self.caller, asset).await?;
+        match passed.rest_of(&file) {
+            Some(rest) => Ok(Rest::of_file(rest)),
+            None if !self.pieces.is_broken() => Ok(Rest::of_file(Bytes::new())),
+            None => Err(Error::unavailable("a piece of the sound was lost on the way")
+                .hint("send the request again")),
+        }
     }
 }
 

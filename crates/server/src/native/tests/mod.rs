@@ -5,3 +5,4 @@ mod everywhere;
 mod files;
 mod house;
 mod runs;
+mod strangers;

@@ -92,8 +92,11 @@ async fn a_run_is_streamed_and_resumed_anywhere_without_loss() {
             assert_eq!(rest.status, StatusCode::NO_CONTENT, "nothing more will come");
         }
     }
-    let bad = house.ask(&format!("GET {path}"), &["last-event-id: x"], Body::empty()).await;
-    assert_eq!(bad.code(), "invalid_input");
+    for odd in ["x", "-1", "1.end.end", "18446744073709551616", "9000", "9000.end"] {
+        let odd = format!("last-event-id: {odd}");
+        let bad = house.ask(&format!("GET {path}"), &[&odd], Body::empty()).await;
+        assert_eq!(bad.code(), "invalid_input", "{odd} is of no event of this run");
+    }
 }
 
 #[tokio::test]
