@@ -166,13 +166,15 @@ enum Reading {
     Samples(Samples),
     /// A file whose head has not come yet.
     Head,
+    /// A file of this type, whose pieces are told as they come.
+    File(&'static str),
     /// Something of which no piece can be heard by itself.
     Nothing,
 }
 
 impl<'b> Live<'b> {
-    /// Pieces of the output `name`, which come as `samples`; where nobody says how, as a WAV file or
-    /// as something that is told as a whole only.
+    /// Pieces of the output `name`, which come as `samples`; where nobody says how, as a WAV file, as
+    /// frames of which each can be heard by itself, or as something that is told as a whole only.
     pub fn new(bench: &'b dyn Workbench, name: &str, samples: Option<Samples>) -> Self {
         let reading = match samples {
             _ if !bench.wants_news() => Reading::Nothing,
@@ -189,19 +191,26 @@ impl<'b> Live<'b> {
         }
         self.waiting.extend_from_slice(bytes);
         if matches!(self.reading, Reading::Head) {
-            match head(&self.waiting) {
-                Some(Ok((samples, at))) => {
-                    self.waiting.drain(..at);
-                    self.reading = Reading::Samples(samples);
-                }
-                Some(Err(NoWav)) => {
-                    self.reading = Reading::Nothing;
-                    self.waiting = Vec::new();
-                }
-                None => return,
-            }
+            let Some((reading, at)) = reading_of(&self.waiting) else { return };
+            self.reading = reading;
+            self.waiting.drain(..at);
         }
-        let Reading::Samples(samples) = self.reading else { return };
+        match self.reading {
+            Reading::Samples(samples) => self.tell_samples(samples),
+            Reading::File(media_type) => {
+                let format = SoundFormat {
+                    media_type: media_type.to_owned(),
+                    sample_rate_hz: 0,
+                    channels: 0,
+                };
+                let bytes = std::mem::take(&mut self.waiting);
+                self.bench.tell(News::Sound { name: self.name.clone(), format, bytes });
+            }
+            Reading::Head | Reading::Nothing => self.waiting = Vec::new(),
+        }
+    }
+
+    fn tell_samples(&mut self, samples: Samples) {
         // A piece ends with a whole sample of every channel.
         let width = if samples.coding == Coding::Linear { 2 } else { 1 };
         let block = width * usize::from(samples.channels.max(1));
@@ -211,6 +220,29 @@ impl<'b> Live<'b> {
             let (name, format) = (self.name.clone(), samples.told());
             self.bench.tell(News::Sound { name, format, bytes: samples.linear_of(&piece) });
         }
+    }
+}
+
+/// How a file is to be read that begins so, and where; nothing while too little has come.
+fn reading_of(begun: &[u8]) -> Option<(Reading, usize)> {
+    match head(begun)? {
+        Ok((samples, at)) => Some((Reading::Samples(samples), at)),
+        Err(NoWav) if begun.len() < 4 => None,
+        Err(NoWav) => Some((framed(begun).map_or(Reading::Nothing, Reading::File), 0)),
+    }
+}
+
+/// The type of a file that is frames from its first bytes on.
+fn framed(begun: &[u8]) -> Option<&'static str> {
+    match begun {
+        [b'I', b'D', b'3', ..] => Some("audio/mpeg"),
+        [b'O', b'g', b'g', b'S', ..] => Some("audio/ogg"),
+        [b'f', b'L', b'a', b'C', ..] => Some("audio/flac"),
+        // A frame begins with eleven bits that are set; then come the version and the layer, which is
+        // none in AAC.
+        [0xff, second, ..] if second & 0xf6 == 0xf0 => Some("audio/aac"),
+        [0xff, second, ..] if second & 0xe6 == 0xe2 => Some("audio/mpeg"),
+        _ => None,
     }
 }
 
@@ -314,8 +346,32 @@ mod tests {
         assert_eq!((format.unwrap().sample_rate_hz, bytes), (8_000, vec![1, 2, 3, 4]));
         let (_, bytes) = heard(Samples::of_format("ulaw_8000"), &[&[0xff, 0x00]]);
         assert_eq!(bytes, [0_i16.to_le_bytes(), (-32_124_i16).to_le_bytes()].concat());
-        assert_eq!(heard(None, &[b"ID3 and so on", b"more"]), (None, Vec::new()));
         assert_eq!(Samples::of_format("mp3_44100_128"), None);
+    }
+
+    #[test]
+    fn frames_are_told_as_they_come() {
+        let check = |begun: &[u8], expected: Option<&str>| {
+            for cut in 0..begun.len() {
+                let (head, tail) = begun.split_at(cut);
+                let (format, bytes) = heard(None, &[head, tail, b"more"]);
+                assert_eq!(
+                    format.map(|format| format.media_type).as_deref(),
+                    expected,
+                    "{begun:x?}"
+                );
+                let whole = [begun, b"more"].concat();
+                assert_eq!(bytes, if expected.is_some() { whole } else { Vec::new() });
+            }
+        };
+        check(b"ID3\x04 and so on", Some("audio/mpeg"));
+        check(b"\xff\xfb\x90\x64", Some("audio/mpeg"));
+        check(b"\xff\xf3\x84\xc4", Some("audio/mpeg"));
+        check(b"\xff\xf1\x50\x80", Some("audio/aac"));
+        check(b"OggS\0\x02", Some("audio/ogg"));
+        check(b"fLaC\0\0", Some("audio/flac"));
+        check(b"\0\0\0\x20ftypM4A ", None);
+        check(b"RIFF\0\0\0\0AVI LIST", None);
     }
 
     #[test]

@@ -79,11 +79,12 @@ pub enum News {
 /// How the pieces of a sound are to be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoundFormat {
-    /// The encoding: `audio/pcm` is signed 16-bit little-endian, channels interleaved.
+    /// The encoding: `audio/pcm` is signed 16-bit little-endian, channels interleaved; anything else is
+    /// frames of a file of that type.
     pub media_type: String,
-    /// Samples a second of each channel.
+    /// Samples a second of each channel; 0 where only the frames tell.
     pub sample_rate_hz: u32,
-    /// Channels.
+    /// Channels; 0 where only the frames tell.
     pub channels: u16,
 }
 

@@ -357,7 +357,9 @@ impl Teller<'_> {
             News::Sound { name, format, bytes } => {
                 let SoundFormat { media_type, sample_rate_hz, channels } = format;
                 let of = partial(name, media_type, bytes);
-                Partial { sample_rate_hz: Some(*sample_rate_hz), channels: Some(*channels), ..of }
+                let sample_rate_hz = Some(*sample_rate_hz).filter(|rate| *rate > 0);
+                let channels = Some(*channels).filter(|channels| *channels > 0);
+                Partial { sample_rate_hz, channels, ..of }
             }
         };
         Some(framed("partial", None, &to_json(&partial).ok()?))

@@ -214,16 +214,16 @@ fn partial(news: &News, part: u64) -> Option<Json> {
             let named = if name == "images" { json!([picture]) } else { json!(picture) };
             json!({ name: named, "partial": true, "index": index })
         }
-        News::Sound { name, format, bytes } => json!({
-            name: {
-                "content": STANDARD.encode(bytes),
-                "content_type": format.media_type,
-                "sample_rate": format.sample_rate_hz,
-                "channels": format.channels,
-            },
-            "partial": true,
-            "index": part,
-        }),
+        News::Sound { name, format, bytes } => {
+            let mut sound = json!({
+                "content": STANDARD.encode(bytes), "content_type": format.media_type,
+            });
+            if format.sample_rate_hz > 0 {
+                sound["sample_rate"] = format.sample_rate_hz.into();
+                sound["channels"] = format.channels.into();
+            }
+            json!({ name: sound, "partial": true, "index": part })
+        }
     })
 }
 
