@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use impasto_catalog::Catalog;
 use impasto_domain::{
-    AssetRef, Error, ErrorKind, InstanceKey, Policy, Result, RunId, TaskId, TenantId, Values,
+    AssetRef, Error, ErrorKind, InstanceKey, Policy, ProviderId, Result, RunId, TaskId, TenantId,
+    Values,
 };
 use impasto_store::{
     Created, DeliveryState, FIRST_EPOCH, Lease, NewRun, RunFilter, RunRecord, StoredRun,
@@ -140,6 +141,11 @@ impl Engine {
         let health = self.inner.health();
         let catalog = self.catalog();
         catalog.offers_for(task).any(|offer| !health.unusable.contains_key(&offer.provider))
+    }
+
+    /// Whether a provider can be used here.
+    pub fn can_use(&self, provider: &ProviderId) -> bool {
+        !self.inner.health().unusable.contains_key(provider)
     }
 
     /// Uses another catalogue from now on; runs under way keep the one that they began with.
@@ -469,7 +475,7 @@ impl Engine {
     }
 
     /// Attempts under way and waiting, by provider.
-    pub fn load(&self) -> Vec<(impasto_domain::ProviderId, u32, u32)> {
+    pub fn load(&self) -> Vec<(ProviderId, u32, u32)> {
         self.inner.places.load()
     }
 

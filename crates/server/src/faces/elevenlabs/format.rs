@@ -3,6 +3,7 @@
 use impasto_domain::{Error, Result};
 
 use crate::app::App;
+use crate::calls::Call;
 use crate::faces::sound::{Encoding, Wanted};
 
 /// Encodings by the first word of a format.
@@ -23,18 +24,29 @@ const USUAL: &str = "mp3_44100_128";
 
 /// What a format means, if this server can make it.
 pub(super) fn wanted(app: &App, format: Option<&str>) -> Result<Wanted> {
-    let Some(format) = format.filter(|format| !format.is_empty()) else {
-        return Ok(meant(USUAL)?.usual(app));
-    };
-    let wanted = meant(format)?;
-    if !wanted.encoding.is_made_by(app) {
-        let message = format!(
-            "`output_format` is '{format}', which this server cannot make: it has no ffmpeg"
-        );
-        let hint = "install ffmpeg where the server runs, or use wav, pcm_24000 or another rate";
-        return Err(Error::invalid(message).hint(hint));
+    settled(app, format, |_| false)
+}
+
+/// What a format means, if whoever makes the sound can be asked for it, or this server can make it.
+pub(super) fn agreed(app: &App, format: Option<&str>, call: &mut Call) -> Result<Wanted> {
+    settled(app, format, |wanted| wanted.ask_for(app, call))
+}
+
+fn settled(
+    app: &App,
+    format: Option<&str>,
+    is_asked: impl FnOnce(Wanted) -> bool,
+) -> Result<Wanted> {
+    let named = format.filter(|format| !format.is_empty());
+    let wanted = meant(named.unwrap_or(USUAL))?;
+    if is_asked(wanted) || wanted.encoding.is_made_by(app) {
+        return Ok(wanted);
     }
-    Ok(wanted)
+    let Some(format) = named else { return Ok(wanted.usual(app)) };
+    let message =
+        format!("`output_format` is '{format}', which this server cannot make: it has no ffmpeg");
+    let hint = "install ffmpeg where the server runs, or use wav, pcm_24000 or another rate";
+    Err(Error::invalid(message).hint(hint))
 }
 
 fn meant(format: &str) -> Result<Wanted> {

@@ -38,9 +38,9 @@ async fn begin(
     app: &App,
     caller: &Caller,
     asks: &Asks,
-    (call, wish): (Call, &[u8]),
+    (mut call, wish): (Call, &[u8]),
 ) -> Result<Playing, Failure> {
-    let wanted = format::wanted(app, asks.output_format.as_deref())?;
+    let wanted = format::agreed(app, asks.output_format.as_deref(), &mut call)?;
     let Asked { ticket, delivery } = ask(app, caller, call, wish).await?;
     let run = ticket.run.clone();
     let pieces = Pieces::of(app, caller, ticket, hold(app));

@@ -181,6 +181,7 @@ impl Talk {
         };
         let mut call = speech::call(&self.app, &self.voice, request)?;
         call.wants_news = true;
+        let _or_made_here = wanted.ask_for(&self.app, &mut call);
         let ticket = self.app.submit(caller, call).await?;
         let pieces = Pieces::of(&self.app, caller, ticket, hold(&self.app));
         let mut flow = Flow::new(&self.app, caller, pieces, wanted);

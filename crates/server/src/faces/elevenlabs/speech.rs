@@ -72,12 +72,12 @@ async fn begin(
     (voice, asks, body): (String, Asks, Body),
     live: bool,
 ) -> Result<Speaking, Failure> {
-    let wanted = format::wanted(app, asks.output_format.as_deref())?;
     let bytes = body::json_bytes(app, body).await?;
     let request: SpeechRequest = body::parsed(&bytes)?;
     let text = request.text.clone().unwrap_or_default();
     let mut call = call(app, &voice, request)?;
     call.wants_news = live;
+    let wanted = format::agreed(app, asks.output_format.as_deref(), &mut call)?;
     let wish = [voice.as_bytes(), b"\n", &bytes].concat();
     let Asked { ticket, delivery } = ask(app, caller, call, &wish).await?;
     let run = ticket.run.clone();

@@ -14,6 +14,7 @@ use super::error::Failure;
 use super::stream as events;
 use super::{Asked, Asking, FACE, Runner, answered, ask, call_of, failed, hold, no_model};
 use crate::app::App;
+use crate::calls::Call;
 use crate::faces::body;
 use crate::faces::models::chosen;
 use crate::faces::pieces::Pieces;
@@ -32,7 +33,8 @@ pub(super) async fn speak(
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
     let request: SpeechRequest = body::parsed(&bytes)?;
-    let wanted = wanted(&app, request.response_format.as_deref())?;
+    let format = request.response_format.as_deref();
+    let wanted = wanted(format)?;
     let as_events = match request.stream_format.as_deref() {
         Some("sse") => true,
         None | Some("audio") => false,
@@ -61,6 +63,7 @@ pub(super) async fn speak(
     let mut call = call_of(ROUTE, request.model.as_deref(), input);
     call.tasks = vec![TaskId::new(SPEAK)];
     call.wants_news = true;
+    let wanted = agreed(&app, format, wanted, &mut call)?;
     let Asked { ticket, delivery } = ask(&app, &caller, &asking, call, &bytes).await?;
     let pieces = Pieces::of(&app, &caller, ticket, hold(&app));
     let flow = Flow::new(&app, &caller, pieces, wanted);
@@ -94,17 +97,15 @@ fn typed(wanted: Wanted, media_type: &'static str, body: Body) -> Response {
     response
 }
 
-fn wanted(app: &App, format: Option<&str>) -> Result<Wanted, Failure> {
-    let mp3 = Wanted::natural(Encoding::Mp3);
+fn wanted(format: Option<&str>) -> Result<Wanted, Failure> {
     // Encoders of AAC know few rates.
     let small = |encoding| Wanted {
         sample_rate_hz: Some(PCM_HZ),
         channels: Some(1),
         ..Wanted::natural(encoding)
     };
-    let wanted = match format {
-        None => mp3.usual(app),
-        Some("mp3") => mp3,
+    Ok(match format {
+        None | Some("mp3") => Wanted::natural(Encoding::Mp3),
         Some("wav") => Wanted::natural(Encoding::Wav),
         Some("opus") => Wanted::natural(Encoding::Opus),
         Some("flac") => Wanted::natural(Encoding::Flac),
@@ -115,17 +116,24 @@ fn wanted(app: &App, format: Option<&str>) -> Result<Wanted, Failure> {
                 Error::invalid(format!("`response_format` is '{other}', which is not made here"));
             return Err(error.hint("use mp3, opus, aac, flac, wav or pcm").into());
         }
-    };
-    if !wanted.encoding.is_made_by(app) {
-        let name = format.unwrap_or_default();
-        let error = Error::invalid(format!(
-            "`response_format` is '{name}', which this server cannot make: it has no ffmpeg"
-        ));
-        return Err(error
-            .hint("install ffmpeg where the server runs, or use aac, flac, wav or pcm")
-            .into());
+    })
+}
+
+/// What the client gets: what is wanted, asked of whoever makes the sound or made here.
+fn agreed(
+    app: &App,
+    format: Option<&str>,
+    wanted: Wanted,
+    call: &mut Call,
+) -> Result<Wanted, Failure> {
+    if wanted.ask_for(app, call) || wanted.encoding.is_made_by(app) {
+        return Ok(wanted);
     }
-    Ok(wanted)
+    let Some(name) = format else { return Ok(wanted.usual(app)) };
+    let error = Error::invalid(format!(
+        "`response_format` is '{name}', which this server cannot make: it has no ffmpeg"
+    ));
+    Err(error.hint("install ffmpeg where the server runs, or use aac, flac, wav or pcm").into())
 }
 
 type Item = Result<Bytes, std::io::Error>;

@@ -4,6 +4,7 @@
 //! Invariant: what needs no change is passed on as it is; nothing is held back longer than the few
 //! samples that a change of the sample rate looks ahead.
 
+mod asked;
 mod flow;
 mod resample;
 mod source;
