@@ -96,11 +96,13 @@ const PROGRAMS: &[Figures] = &[
         name: "server",
         about: "what a call through the server costs, beside other gateways",
         run: &["--package", "impasto", "--example", "server_against_peers"],
-        method: "One call for one picture by the OpenAI protocol. A mock of the provider, one gateway at a \
-                 time and the load share one core, over loopback with connections that stay open; three seconds a \
-                 line after a warm-up. Ours has a key, the ledger and the journal on, on a disk, and keeps every \
-                 picture as a file; the peers keep nothing. Processor time is that of the gateway's processes, \
-                 divided by calls.",
+        method: "One call for one picture, or for speech in pieces, by the OpenAI protocol. A mock of the \
+                 provider, one gateway at a time and the load share one core, over loopback with connections \
+                 that stay open; three seconds a line after a warm-up. Ours has a key, the ledger and the \
+                 journal on, on a disk: what a call may cost is synchronised to it before the call and after \
+                 it, and every picture is kept as a file; the peers keep nothing. The picture is not looked \
+                 into, which `impasto serve` does in a process of its own. Processor time is that of the \
+                 gateway's processes, divided by calls.",
         peers: GATEWAYS,
     },
 ];

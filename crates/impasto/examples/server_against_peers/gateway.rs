@@ -1,109 +1,106 @@
-//! Our server, with one provider: the mock. What speaks to it is as small as a driver of that protocol
-//! can be; the catalogue's own drivers take its place when there are some.
+//! Our server as `impasto serve` makes it, with one provider: the mock, spoken to by the driver of the
+//! `openai` dialect. Files are taken in as they are: what looking into a picture costs is another figure.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
 use impasto_catalog::{Catalog, Layer};
-use impasto_dialects::inline::InlineBytes;
-use impasto_domain::{Error, ErrorKind, MediaFacts, TenantId, Value, Values};
-use impasto_engine::{
-    Driver, Ended, Engine, EngineOptions, Failure, Job, NoImporter, Parts, Polled, StartCall,
-    Started, SystemClock,
-};
-use impasto_net::{Client, Grade, NetOptions, Request};
+use impasto_dialects::drivers;
+use impasto_dialects::hosted::{Hosted, HostedOptions};
+use impasto_domain::{AssetRef, Error, MediaFacts, Result, TenantId, Workbench};
+use impasto_engine::{Engine, EngineOptions, Importer, Parts, SystemClock};
+use impasto_net::{Client, NetOptions};
 use impasto_server::keys::{NewKey, draw};
 use impasto_server::{NoEncoders, NoFetch, Parts as ServerParts, Scopes, Server, ServerOptions};
-use impasto_store::{BoxFuture, KeyKind, KeyLimits, KeyStore};
+use impasto_store::{KeyKind, KeyLimits, KeyStore};
 use impasto_store_sql::{FolderBlobs, SqliteOptions, SqliteRuns};
-use serde::Deserialize;
-use serde_json::json;
 
-const PROVIDER: &str = "id = \"upstream\"\ntitle = \"Upstream\"\ndescription = \"A mock.\"\ndialect = \"mock\"\nconcurrency = 1000\n";
+const PROVIDER: &str = r#"
+id = "upstream"
+title = "Upstream"
+description = "A mock."
+dialect = "openai"
+concurrency = 1000
 
-fn model(name: &str) -> (String, String) {
+[base]
+default = { env = ["UPSTREAM_URL"] }
+
+[errors]
+message = ["/error/message"]
+"#;
+
+const PICTURES: &str = r#"
+task = "text-to-image"
+price = { as_of = "2026-11-01", source = "the mock", lines = [{ per = "image", usd = 0.01 }] }
+[offers.input]
+prompt = {}
+num_images = { to = "n", max = 10 }
+[offers.output]
+images = { at = "/data/*/b64_json", file = "base64", media_type = "image/png" }
+"#;
+
+const SPEECH: &str = r#"
+task = "text-to-speech"
+price = { as_of = "2026-11-01", source = "the mock", lines = [{ per = "thousand_characters", usd = 0.01 }] }
+[offers.input]
+text = { to = "input" }
+voice = {}
+output_format = { to = "response_format", values = ["mp3"] }
+[offers.output]
+audio = { file = "body", media_type = "audio/mpeg" }
+"#;
+
+fn model((name, offer): (&str, &str)) -> (String, String) {
     let text = format!(
         "id = \"{name}\"\ntitle = \"{name}\"\ncompany = \"mock\"\nversion = \"1\"\nlicence = \"none\"\ntraining_data = \"none\"\n\
          description = \"A mock.\"\ntier = \"draft\"\nprompt_style = \"sentence\"\n\n[[offers]]\n\
-         provider = \"upstream\"\ntask = \"text-to-image\"\nendpoint = \"{name}\"\nprice = \"free\"\n\
-         time = {{ fixed_ms = 10 }}\n"
+         provider = \"upstream\"\nendpoint = \"{name}\"\ntime = {{ fixed_ms = 10 }}\n{}",
+        offer.trim_start()
     );
     (format!("models/mock/{name}.toml"), text)
 }
 
 fn catalog() -> Arc<Catalog> {
     let mut files = vec![("providers/upstream.toml".to_owned(), PROVIDER.to_owned())];
-    files.extend(["small", "large", "slow"].map(model));
+    let pictures = ["small", "large", "slow"].map(|name| (name, PICTURES));
+    files.extend(pictures.into_iter().chain([("speech", SPEECH)]).map(model));
     let layers = [Layer::embedded(), Layer { name: "mock".to_owned(), files }];
     let (catalog, _) = Catalog::load(&layers).unwrap_or_else(|findings| panic!("{findings:?}"));
     Arc::new(catalog)
 }
 
-/// Speaks to the mock.
-struct Pictures {
-    client: Client,
-    url: String,
-}
+/// Takes every file in as what it seems to be.
+struct AsItIs;
 
-#[derive(Deserialize)]
-struct Answer {
-    data: Vec<Picture>,
-}
+impl Importer for AsItIs {
+    fn import(&self, path: &Path, _bench: &dyn Workbench) -> Result<AssetRef> {
+        Err(Error::unavailable(format!("'{}' is not for figures", path.display())))
+    }
 
-#[derive(Deserialize)]
-struct Picture {
-    b64_json: InlineBytes,
-}
-
-impl Pictures {
-    async fn ask(&self, call: StartCall) -> Result<Started, Failure> {
-        let body = json!({
-            "model": call.endpoint, "prompt": call.input.get("prompt").and_then(Value::as_text), "n": 1,
-        });
-        let request = Request::post(&self.url, Grade::Trusted).map_err(Error::from)?;
-        let request = request.body("application/json", body.to_string());
-        let mut response = self.client.send(request).await.map_err(Error::from)?;
-        let bytes = response.bytes().await.map_err(Error::from)?;
-        let answer: Answer = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::new(ErrorKind::ProviderFailed, error.to_string()))?;
-        let keep = |picture: Picture| {
-            let bytes = picture.b64_json.0.to_vec();
-            call.bench.write(bytes, "image/png", MediaFacts::default()).map(Value::from)
-        };
-        let pictures = answer.data.into_iter().map(keep).collect::<Result<Vec<_>, _>>()?;
-        let output = Values::from([("images".to_owned(), Value::List(pictures))]);
-        Ok(Started::Done(Ended { output, cost: None }))
+    fn import_bytes(&self, bytes: &[u8], _name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
+        let media_type = if bytes.starts_with(b"ID3") { "audio/mpeg" } else { "image/png" };
+        bench.write(bytes.to_vec(), media_type, MediaFacts::default())
     }
 }
 
-impl Driver for Pictures {
-    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
-        Box::pin(self.ask(call))
-    }
-
-    fn poll(&self, _job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
-        Box::pin(async { Err(Error::internal("every call is done at once")) })
-    }
-
-    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
-/// Serves for ever. The key is written to `data/key`.
-pub(crate) async fn serve(port: u16, upstream: &str, data: &Path) {
-    std::fs::create_dir_all(data).unwrap();
+/// The way to the mock.
+fn hosted(upstream: &str) -> Hosted {
     let host = upstream.trim_start_matches("http://").to_owned();
     let options = NetOptions {
         trusted_hosts: vec![host],
         idle_connections_max: 256,
         ..NetOptions::default()
     };
-    let driver: Arc<dyn Driver> = Arc::new(Pictures {
-        client: Client::new(options).unwrap(),
-        url: format!("{upstream}/v1/images/generations"),
-    });
+    let url = format!("{upstream}/v1");
+    let settings = move |name: &str| (name == "UPSTREAM_URL").then(|| url.clone());
+    let client = Client::new(options).unwrap();
+    Hosted::new(client, Arc::new(settings), Arc::new(AsItIs), HostedOptions::default())
+}
+
+/// Serves for ever. The key is written to `data/key`.
+pub(crate) async fn serve(port: u16, upstream: &str, data: &Path) {
+    std::fs::create_dir_all(data).unwrap();
     let store = Arc::new(SqliteRuns::open(data, &SqliteOptions::default()).unwrap());
     let blobs = Arc::new(FolderBlobs::open(&data.join("assets")).unwrap());
     let clock = Arc::new(SystemClock);
@@ -122,8 +119,8 @@ pub(crate) async fn serve(port: u16, upstream: &str, data: &Path) {
         catalog: catalog(),
         runs: Arc::clone(&store) as _,
         blobs: Arc::clone(&blobs) as _,
-        drivers: [("mock".to_owned(), driver)].into(),
-        importer: Arc::new(NoImporter),
+        drivers: drivers::all(&hosted(upstream)).collect(),
+        importer: Arc::new(AsItIs),
         render: Arc::new(|_, _| Err(Error::internal("there are no videos here"))),
         clock: Arc::clone(&clock) as _,
     };

@@ -25,9 +25,19 @@ pub(crate) struct Outcome {
     pub(crate) a_second: f64,
     pub(crate) median_ms: f64,
     pub(crate) tail_ms: f64,
+    /// To the first byte that is not of the head.
+    pub(crate) first_ms: f64,
 }
 
-/// Runs a mode: `small N`, `large N` or `burst`.
+/// How a call went.
+struct Line {
+    whole: Duration,
+    first: Duration,
+    is_measured: bool,
+    is_good: bool,
+}
+
+/// Runs a mode: `small N`, `large N`, `speech N` or `burst`.
 pub(crate) async fn run(target: &Target, mode: &str) -> Outcome {
     let target = Arc::new(target.clone());
     let count = Arc::new(AtomicU64::new(0));
@@ -43,36 +53,39 @@ pub(crate) async fn run(target: &Target, mode: &str) -> Outcome {
             async move { line(&target, &model, is_burst, begun, &count).await },
         ));
     }
-    let mut all: Vec<(Duration, bool, bool)> = Vec::new();
+    let mut all: Vec<Line> = Vec::new();
     for line in lines {
         all.extend(line.await.unwrap());
     }
-    let mut times: Vec<f64> = all
-        .iter()
-        .filter(|(_, measured, good)| *measured && *good)
-        .map(|(time, ..)| time.as_secs_f64() * 1e3)
-        .collect();
-    times.sort_by(f64::total_cmp);
-    let at =
-        |part: f64| times.get(((times.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0.0);
+    let measured = |time: fn(&Line) -> Duration| {
+        let lines = all.iter().filter(|line| line.is_measured && line.is_good);
+        let mut times: Vec<f64> = lines.map(|line| time(line).as_secs_f64() * 1e3).collect();
+        times.sort_by(f64::total_cmp);
+        times
+    };
+    let (times, firsts) = (measured(|line| line.whole), measured(|line| line.first));
+    let at = |times: &[f64], part: f64| {
+        times.get(((times.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0.0)
+    };
     Outcome {
         calls: times.len() as u64,
         all_calls: all.len() as u64,
-        failures: all.iter().filter(|(.., good)| !good).count() as u64,
+        failures: all.iter().filter(|line| !line.is_good).count() as u64,
         a_second: times.len() as f64 / SECONDS,
-        median_ms: at(0.5),
-        tail_ms: at(0.99),
+        median_ms: at(&times, 0.5),
+        tail_ms: at(&times, 0.99),
+        first_ms: at(&firsts, 0.5),
     }
 }
 
-/// One connection: how long each call took, whether it is measured, whether it went well.
+/// One connection, and how each of its calls went.
 async fn line(
     target: &Target,
     model: &str,
     is_burst: bool,
     begun: Instant,
     count: &AtomicU64,
-) -> Vec<(Duration, bool, bool)> {
+) -> Vec<Line> {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port)).await.unwrap();
     connection.set_nodelay(true).unwrap();
     let mut calls = Vec::new();
@@ -83,9 +96,11 @@ async fn line(
         let request = target.request(model, number);
         let asked = Instant::now();
         connection.write_all(request.as_bytes()).await.unwrap();
-        let good = answer(&mut connection, &mut gathered).await;
-        calls.push((asked.elapsed(), is_burst || asked > begun + WARM_UP, good.unwrap_or(false)));
-        if good.is_none() {
+        let answered = answer(&mut connection, &mut gathered).await;
+        let (whole, is_measured) = (asked.elapsed(), is_burst || asked > begun + WARM_UP);
+        let (is_good, first) = answered.unwrap_or((false, asked));
+        calls.push(Line { whole, first: first - asked, is_measured, is_good });
+        if answered.is_none() {
             connection = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port)).await.unwrap();
             gathered.clear();
         }
@@ -93,9 +108,10 @@ async fn line(
     calls
 }
 
-/// Reads one answer; whether it is a good one. `None` if the connection ended.
-async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<bool> {
+/// Reads one answer; whether it is a good one, and when its body began. `None` if the connection ended.
+async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<(bool, Instant)> {
     gathered.clear();
+    let mut first = None;
     let mut piece = vec![0; 1 << 16];
     loop {
         let read = connection.read(&mut piece).await.ok().filter(|read| *read > 0)?;
@@ -110,8 +126,11 @@ async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<bo
             Some(length) => gathered.len() >= end + 4 + length,
             None => gathered.ends_with(b"0\r\n\r\n"),
         };
+        if gathered.len() > end + 4 {
+            first.get_or_insert_with(Instant::now);
+        }
         if is_whole {
-            return Some(head.starts_with("http/1.1 200"));
+            return Some((head.starts_with("http/1.1 200"), first?));
         }
     }
 }

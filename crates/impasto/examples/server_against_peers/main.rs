@@ -143,6 +143,8 @@ struct Figures {
     /// Calls a second of the whole core, at 16 and at 64 connections.
     rate_16: f64,
     rate_64: f64,
+    /// Milliseconds to the first byte of speech.
+    speech_ms: f64,
     /// Milliseconds that the slowest of the burst took.
     burst_ms: f64,
     failures: u64,
@@ -154,8 +156,10 @@ fn figures(name: &str, target: &Target, gateway: Option<&Running>) -> Figures {
     let (sixteen, small_cpu) = measure(target, gateway, "small 16");
     let many = measure(target, gateway, "small 64").0;
     let (large, large_cpu) = measure(target, gateway, "large 8");
+    let speech = measure(target, gateway, "speech 1").0;
     let burst = measure(target, gateway, "burst").0;
-    let failures = [&one, &sixteen, &many, &large, &burst].iter().map(|it| it.failures).sum();
+    let failures =
+        [&one, &sixteen, &many, &large, &speech, &burst].iter().map(|it| it.failures).sum();
     Figures {
         name: name.to_owned(),
         small_cpu,
@@ -164,6 +168,7 @@ fn figures(name: &str, target: &Target, gateway: Option<&Running>) -> Figures {
         tail_ms: one.tail_ms,
         rate_16: sixteen.a_second,
         rate_64: many.a_second,
+        speech_ms: speech.first_ms,
         burst_ms: burst.tail_ms,
         failures,
     }
@@ -219,6 +224,9 @@ const ROWS: &[(&str, &str, Option<f64>, Read)] = &[
     }),
     ("calls a second, 64 connections, one core for all three programs", "", None, |it, _| {
         it.rate_64
+    }),
+    ("added to the first byte of speech, median, one connection", "ms", Some(1.0), |it, direct| {
+        it.speech_ms - direct.speech_ms
     }),
     (
         "added to the slowest in a hundred of 200 calls at once, provider needs 2 s",

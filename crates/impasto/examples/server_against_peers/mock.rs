@@ -1,5 +1,5 @@
 //! A provider that answers every POST with a picture: small, large, or small after two seconds, as the
-//! body says by the name of the model.
+//! body says by the name of the model; or with speech, piece by piece.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
@@ -15,6 +15,11 @@ const SMALL_BYTES: usize = 768;
 const LARGE_BYTES: usize = 786_432;
 /// How long the slow model takes.
 const SLOW: Duration = Duration::from_secs(2);
+
+/// How speech comes: so many pieces of so many bytes, one at once and the others so long after another.
+const SPEECH_PIECES: usize = 4;
+const SPEECH_BYTES: usize = 2_048;
+const SPEECH_PAUSE: Duration = Duration::from_millis(10);
 
 static SMALL: LazyLock<Arc<[u8]>> = LazyLock::new(|| answer(SMALL_BYTES));
 static LARGE: LazyLock<Arc<[u8]>> = LazyLock::new(|| answer(LARGE_BYTES));
@@ -47,11 +52,32 @@ async fn converse(mut connection: TcpStream) {
         if has("\"slow\"") {
             tokio::time::sleep(SLOW).await;
         }
+        if has("\"speech\"") {
+            if speak(&mut connection).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let answer = if has("\"large\"") { &*LARGE } else { &*SMALL };
         if connection.write_all(answer).await.is_err() {
             return;
         }
     }
+}
+
+/// Speech as a server gives it that is still making it.
+async fn speak(connection: &mut TcpStream) -> std::io::Result<()> {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut first = head.as_bytes().to_vec();
+    for number in 0..SPEECH_PIECES {
+        first.extend_from_slice(format!("{SPEECH_BYTES:x}\r\nID3").as_bytes());
+        first.resize(first.len() + SPEECH_BYTES - 3, number as u8);
+        first.extend_from_slice(b"\r\n");
+        connection.write_all(&first).await?;
+        first.clear();
+        tokio::time::sleep(SPEECH_PAUSE).await;
+    }
+    connection.write_all(b"0\r\n\r\n").await
 }
 
 /// The next request, head and body.

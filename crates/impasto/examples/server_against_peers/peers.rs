@@ -11,24 +11,36 @@ use crate::{free_port, myself, start};
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) port: u16,
-    path: String,
+    /// What comes before `/images/generations` and `/audio/speech`.
+    base: String,
     headers: Vec<(String, String)>,
 }
 
 impl Target {
     /// The mock itself.
     pub(crate) fn direct(port: u16) -> Self {
-        Self { port, path: "/v1/images/generations".to_owned(), headers: Vec::new() }
+        Self { port, base: "/v1".to_owned(), headers: Vec::new() }
     }
 
     /// A call as it goes over the wire. No two are the same.
     pub(crate) fn request(&self, model: &str, number: u64) -> String {
         let nonce = std::process::id();
-        let body = format!(r#"{{"model":"{model}","prompt":"a red mug {nonce} {number}","n":1}}"#);
+        let (path, body) = match model {
+            "speech" => (
+                "audio/speech",
+                format!(
+                    r#"{{"model":"{model}","input":"a red mug {nonce} {number}","voice":"any","response_format":"mp3"}}"#
+                ),
+            ),
+            _ => (
+                "images/generations",
+                format!(r#"{{"model":"{model}","prompt":"a red mug {nonce} {number}","n":1}}"#),
+            ),
+        };
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         format!(
-            "POST {} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{}content-length: {}\r\n\r\n{body}",
-            self.path,
+            "POST {}/{path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{}content-length: {}\r\n\r\n{body}",
+            self.base,
             headers.collect::<String>(),
             body.len()
         )
@@ -64,7 +76,7 @@ fn ours(upstream: &str, folder: &Path) -> Peer {
     };
     let target = Target {
         port,
-        path: "/openai/v1/images/generations".to_owned(),
+        base: "/openai/v1".to_owned(),
         headers: vec![("authorization".to_owned(), format!("Bearer {key}"))],
     };
     // The first process is gone; the second draws another key, and the first one works still.
@@ -83,7 +95,7 @@ fn litellm(upstream: &str, folder: &Path) -> Peer {
             "  - model_name: {name}\n    litellm_params: {{ model: openai/{name}, api_base: \"{upstream}/v1\", api_key: none }}\n"
         )
     };
-    let models: String = ["small", "large", "slow"].map(model).concat();
+    let models: String = ["small", "large", "slow", "speech"].map(model).concat();
     let config = folder.join("litellm.yaml");
     let text = format!(
         "model_list:\n{models}litellm_settings: {{ num_retries: 0, telemetry: false }}\ngeneral_settings: {{ master_key: sk-bench }}\n"
@@ -108,7 +120,7 @@ fn litellm(upstream: &str, folder: &Path) -> Peer {
         name: "LiteLLM (no database)",
         command,
         environment,
-        target: Target { port, path: "/v1/images/generations".to_owned(), headers },
+        target: Target { port, base: "/v1".to_owned(), headers },
     }
 }
 
@@ -130,8 +142,7 @@ fn portkey(upstream: &str) -> Peer {
         ("x-portkey-custom-host", &format!("{upstream}/v1")),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let target =
-        Target { port, path: "/v1/images/generations".to_owned(), headers: headers.into() };
+    let target = Target { port, base: "/v1".to_owned(), headers: headers.into() };
     let environment = vec![("TRUSTED_CUSTOM_HOSTS", "127.0.0.1,localhost".to_owned())];
     Peer { name: "Portkey (no ledger)", command, environment, target }
 }
