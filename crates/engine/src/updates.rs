@@ -341,3 +341,23 @@ pub(crate) fn read_event(run: &RunId, stored: &StoredEvent) -> Result<Event> {
             .hint("it was written by another version of this program; use that one")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_a_log_are_numbered_however_many_are_kept() {
+        let head = Head { workflow: "w".into(), origin: "".into(), created_ms: 0 };
+        let hub = Hub::new(head, 0, 3);
+        for number in 0..5 {
+            hub.committed(number);
+            hub.log(number, "info", &format!("line {number}"));
+        }
+        let kept: Vec<(u64, u64, String)> =
+            hub.logs().into_iter().map(|line| (line.number, line.seq, line.message)).collect();
+        let expected: Vec<(u64, u64, String)> =
+            (2..5).map(|number| (number, number, format!("line {number}"))).collect();
+        assert_eq!(kept, expected);
+    }
+}

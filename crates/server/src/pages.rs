@@ -36,8 +36,9 @@ pub(crate) fn refusal(request: &Request<Body>, options: &ServerOptions) -> Optio
         None => {
             let of_others =
                 text(headers, &FETCH_SITE).is_some_and(|site| OTHER_SITES.contains(&site));
-            let reads = request.method() == Method::GET || request.method() == Method::HEAD;
-            of_others && !(reads && !request.uri().path().starts_with(CALLED_BY_ADDRESS))
+            let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+            let begins = !is_read || request.uri().path().starts_with(CALLED_BY_ADDRESS);
+            of_others && begins
         }
     };
     is_foreign.then(|| {

@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Place, answer, repository_text};
@@ -302,4 +304,51 @@ fn keys_of_providers_are_kept_without_being_shown() {
     assert!(with(Some("open sesame")).stdout.contains("key store"));
     assert!(with(None).stderr.contains("locked with a passphrase"));
     assert!(with(Some("close sesame")).stderr.contains("does not open the key store"));
+}
+
+/// A voice at a hosted provider, whose answer holds its sound.
+const VOICE: &str = r#"id = "voice"
+title = "Voice"
+company = "test"
+version = "1"
+licence = "MIT"
+training_data = "none"
+description = "A voice."
+tier = "hero"
+[[offers]]
+provider = "replicate"
+task = "text-to-speech"
+endpoint = "acme/voice"
+price = "free"
+input = { text = "/input/text" }
+output = { audio = "/output" }
+"#;
+
+const SAID_AND_CUT: &str = "workflow: said\nversion: 1\nsteps:\n  \
+    say: { task: text-to-speech, model: voice, input: { text: Hello } }\n  \
+    cut: { task: trim-audio, input: { audio: \"{{ steps.say.audio }}\", duration: 0.2 } }\n\
+    outputs:\n  said: { value: \"{{ steps.say.audio }}\" }\n  cut: { value: \"{{ steps.cut.audio }}\" }\n";
+
+#[test]
+fn compressed_sound_is_kept_as_its_provider_made_it_and_read_as_a_copy() {
+    let place = Place::new();
+    // Twenty frames of silence.
+    let frame = [&[0xff, 0xfb, 0x90, 0xc4][..], &[0; 413]].concat();
+    let sound = frame.repeat(20);
+    let answered = format!("data:audio/mpeg;base64,{}", STANDARD.encode(&sound));
+    let fake = Fake::new(Box::new(move |_| {
+        let prediction = json!({
+            "id": "p1", "model": "acme/voice", "version": "v", "status": "succeeded",
+            "input": {}, "output": answered, "urls": { "get": "", "cancel": "" },
+        });
+        (201, prediction)
+    }));
+    assert_eq!(set_key(&place, "replicate", "hush").code, 0);
+    std::fs::create_dir_all(place.path("data/catalog/models/test")).unwrap();
+    place.write("data/catalog/models/test/voice.toml", VOICE);
+    let flow = place.write("flow.yaml", SAID_AND_CUT).to_string_lossy().into_owned();
+    let told = run_at(&place, &fake, &["run", &flow, "-o", "out"]);
+    assert_eq!(told.code, 0, "{}\n{}\n{:?}", told.stdout, told.stderr, fake.asked());
+    assert_eq!(std::fs::read(place.path("out/said.mp3")).unwrap(), sound);
+    assert!(std::fs::read(place.path("out/cut.wav")).unwrap().starts_with(b"RIFF"));
 }

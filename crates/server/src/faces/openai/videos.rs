@@ -347,7 +347,7 @@ pub(super) async fn delete(
     let view = find(&app, &caller, &id).await?;
     if let Some(asset) = asset_of(&view) {
         app.store().forget_asset(caller.tenant.clone(), asset.digest).await?;
-    } else if view.status.is_over() {
+    } else if !matches!(Standing::of(&view), Standing::Queued | Standing::Working) {
         let message = format!("video `{id}` failed, so that there is nothing to delete");
         return Err(Error::new(ErrorKind::Conflict, message)
             .hint("its run stays on record")
