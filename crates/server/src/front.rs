@@ -61,7 +61,7 @@ impl Front {
         request.extensions_mut().insert(RequestId(id.clone()));
         let origin = request.headers().get(header::ORIGIN).cloned();
         let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let path = without_secrets(request.uri().path()).to_owned();
         hosts::by_host(&mut request);
         hosts::by_target(&mut request);
         let mut response = match self.preflight(&request, origin.as_ref()) {
@@ -148,6 +148,16 @@ impl Front {
     }
 }
 
+/// Below this an address names an upload by its secret id, after the tenant.
+const UPLOADS: &str = "/storage/u/";
+
+/// A path as it may be logged: without what would let its reader have a file.
+fn without_secrets(path: &str) -> &str {
+    let Some(at) = path.find(UPLOADS).map(|at| at + UPLOADS.len()) else { return path };
+    let tenant = path.get(at..).and_then(|rest| rest.find('/')).unwrap_or_default();
+    path.get(..at + tenant).unwrap_or_default()
+}
+
 /// The id that the client gave its request, or a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let usable = |id: &&HeaderValue| {
@@ -227,5 +237,24 @@ impl HttpBody for Timed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_a_path_opens_no_file() {
+        let check = |path: &str, expected: &str| assert_eq!(without_secrets(path), expected);
+        check("/v1/runs/6b01", "/v1/runs/6b01");
+        check("/fal/rest/storage/u/acme/fal-12ab/a.png", "/fal/rest/storage/u/acme");
+        check(
+            "/fal/cdn/storage/u/acme/fal-12ab/a.png/multipart/fal-12ab/1",
+            "/fal/cdn/storage/u/acme",
+        );
+        check("/storage/u/acme/fal-12ab/a.png", "/storage/u/acme");
+        check("/storage/u/fal-12ab", "/storage/u/");
+        check("/storage/u/", "/storage/u/");
     }
 }
