@@ -166,8 +166,8 @@ enum Reading {
     Samples(Samples),
     /// A file whose head has not come yet.
     Head,
-    /// A file of this type, whose pieces are told as they come.
-    File(&'static str),
+    /// A file that is heard from its first bytes on, whose pieces are told as they come.
+    File(SoundFormat),
     /// Something of which no piece can be heard by itself.
     Nothing,
 }
@@ -195,16 +195,12 @@ impl<'b> Live<'b> {
             self.reading = reading;
             self.waiting.drain(..at);
         }
-        match self.reading {
-            Reading::Samples(samples) => self.tell_samples(samples),
-            Reading::File(media_type) => {
-                let format = SoundFormat {
-                    media_type: media_type.to_owned(),
-                    sample_rate_hz: 0,
-                    channels: 0,
-                };
+        match &self.reading {
+            Reading::Samples(samples) => self.tell_samples(*samples),
+            Reading::File(format) => {
+                let (name, format) = (self.name.clone(), format.clone());
                 let bytes = std::mem::take(&mut self.waiting);
-                self.bench.tell(News::Sound { name: self.name.clone(), format, bytes });
+                self.bench.tell(News::Sound { name, format, bytes });
             }
             Reading::Head | Reading::Nothing => self.waiting = Vec::new(),
         }
@@ -227,23 +223,65 @@ impl<'b> Live<'b> {
 fn reading_of(begun: &[u8]) -> Option<(Reading, usize)> {
     match head(begun)? {
         Ok((samples, at)) => Some((Reading::Samples(samples), at)),
-        Err(NoWav) if begun.len() < 4 => None,
-        Err(NoWav) => Some((framed(begun).map_or(Reading::Nothing, Reading::File), 0)),
+        Err(NoWav) => Some((framed(begun)?.map_or(Reading::Nothing, Reading::File), 0)),
     }
 }
 
-/// The type of a file that is frames from its first bytes on.
-fn framed(begun: &[u8]) -> Option<&'static str> {
-    match begun {
-        [b'I', b'D', b'3', ..] => Some("audio/mpeg"),
-        [b'O', b'g', b'g', b'S', ..] => Some("audio/ogg"),
-        [b'f', b'L', b'a', b'C', ..] => Some("audio/flac"),
-        // A frame begins with eleven bits that are set; then come the version and the layer, which is
-        // none in AAC.
-        [0xff, second, ..] if second & 0xf6 == 0xf0 => Some("audio/aac"),
-        [0xff, second, ..] if second & 0xe6 == 0xe2 => Some("audio/mpeg"),
+/// Where the codec is named in the first page of an Ogg file, and the name of the one that clients take.
+const OGG_CODEC: (usize, &[u8]) = (28, b"OpusHead");
+
+/// What a file is that begins so, if it is frames that are heard from the first on; nothing while too
+/// little has come.
+fn framed(begun: &[u8]) -> Option<Option<SoundFormat>> {
+    let of = |media_type: &str, sample_rate_hz, channels| {
+        Some(SoundFormat { media_type: media_type.to_owned(), sample_rate_hz, channels })
+    };
+    Some(match begun.get(..4)? {
+        b"OggS" => {
+            let (at, name) = OGG_CODEC;
+            let is_known = begun.get(at..at + name.len())? == name;
+            is_known.then(|| of("audio/ogg", 0, 0)).flatten()
+        }
+        b"fLaC" => of("audio/flac", 0, 0),
+        // Eleven bits that are set, then version and layer, which is none in AAC.
+        [0xff, second, ..] if second & 0xf6 == 0xf0 => of("audio/aac", 0, 0),
+        [b'I', b'D', b'3', _] | [0xff, ..] => {
+            mp3(begun)?.and_then(|(rate_hz, channels)| of("audio/mpeg", rate_hz, channels))
+        }
         _ => None,
+    })
+}
+
+/// How many samples there are in a second of MPEG 1, by the number that a frame says; the later versions
+/// have a half and a quarter of it.
+const MPEG_RATES_HZ: [u32; 3] = [44_100, 48_000, 32_000];
+/// The bytes of the head of a tag before an MP3, and of the head of a frame.
+const TAG_BYTES: usize = 10;
+const FRAME_BYTES: usize = 4;
+
+/// Rate and channels of an MP3, as its first frame says, if it is one; nothing while that has not come.
+fn mp3(bytes: &[u8]) -> Option<Option<(u32, u16)>> {
+    let at = match bytes.get(..3)? {
+        b"ID3" => {
+            let size = bytes.get(TAG_BYTES - 4..TAG_BYTES)?;
+            TAG_BYTES + size.iter().fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f))
+        }
+        _ => 0,
+    };
+    if at > HEAD_BYTES_MAX {
+        return Some(None);
     }
+    let &[sync, version, rate, mode] = bytes.get(at..at + FRAME_BYTES)? else { return None };
+    let is_frame = sync == 0xff && version & 0xe6 == 0xe2;
+    let parts = match version >> 3 & 3 {
+        3 => 1,
+        2 => 2,
+        0 => 4,
+        _ => return Some(None),
+    };
+    let rate_hz = MPEG_RATES_HZ.get(usize::from(rate >> 2 & 3)).filter(|_| is_frame);
+    let channels = if mode >> 6 == 3 { 1 } else { 2 };
+    Some(rate_hz.map(|rate_hz| (rate_hz / parts, channels)))
 }
 
 /// That bytes are no WAV file of plain samples.
@@ -351,25 +389,27 @@ mod tests {
 
     #[test]
     fn frames_are_told_as_they_come() {
-        let check = |begun: &[u8], expected: Option<&str>| {
-            for cut in 0..begun.len() {
-                let (head, tail) = begun.split_at(cut);
-                let (format, bytes) = heard(None, &[head, tail, b"more"]);
-                assert_eq!(
-                    format.map(|format| format.media_type).as_deref(),
-                    expected,
-                    "{begun:x?}"
-                );
-                let whole = [begun, b"more"].concat();
-                assert_eq!(bytes, if expected.is_some() { whole } else { Vec::new() });
+        let check = |begun: &[u8], expected: Option<(&str, u32, u16)>| {
+            let file = [begun, b"and so on"].concat();
+            for cut in 0..file.len() {
+                let (one, other) = file.split_at(cut);
+                let (format, bytes) = heard(None, &[one, other]);
+                let format =
+                    format.as_ref().map(|it| (&*it.media_type, it.sample_rate_hz, it.channels));
+                assert_eq!(format, expected, "{begun:x?} at {cut}");
+                assert_eq!(bytes, if expected.is_some() { &file[..] } else { b"" }, "{cut}");
             }
         };
-        check(b"ID3\x04 and so on", Some("audio/mpeg"));
-        check(b"\xff\xfb\x90\x64", Some("audio/mpeg"));
-        check(b"\xff\xf3\x84\xc4", Some("audio/mpeg"));
-        check(b"\xff\xf1\x50\x80", Some("audio/aac"));
-        check(b"OggS\0\x02", Some("audio/ogg"));
-        check(b"fLaC\0\0", Some("audio/flac"));
+        check(&[0xff, 0xfb, 0x90, 0xc4], Some(("audio/mpeg", 44_100, 1)));
+        check(&[0xff, 0xf3, 0x44, 0x04], Some(("audio/mpeg", 24_000, 2)));
+        let tagged = b"ID3\x04\0\0\0\0\0\x02ab\xff\xe3\x18\xc4";
+        check(tagged, Some(("audio/mpeg", 8_000, 1)));
+        check(&[0xff, 0xfb, 0x9c, 0xc4], None);
+        check(&[0xff, 0xf1, 0x50, 0x80], Some(("audio/aac", 0, 0)));
+        let page = |codec: &[u8]| [b"OggS", &[0; 24][..], codec].concat();
+        check(&page(b"OpusHead"), Some(("audio/ogg", 0, 0)));
+        check(&page(b"\x01vorbis\0"), None);
+        check(b"fLaC\0\0", Some(("audio/flac", 0, 0)));
         check(b"\0\0\0\x20ftypM4A ", None);
         check(b"RIFF\0\0\0\0AVI LIST", None);
     }
@@ -388,7 +428,7 @@ mod tests {
         fn no_bytes_make_reading_fall_over(bytes in proptest::collection::vec(0_u8.., 0..200)) {
             let mut file = b"RIFF\0\0\0\0WAVE".to_vec();
             file.extend(&bytes);
-            let _any = (head(&bytes).is_some(), head(&file).is_some());
+            let _any = (reading_of(&bytes).is_some(), reading_of(&file).is_some());
         }
     }
 }

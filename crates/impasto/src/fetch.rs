@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use impasto_domain::{Error, ErrorKind, Result, Side};
-use impasto_net::{BoxFuture, Cause, Client, Grade, Limits, NetError, NetOptions, Request, Stage};
+use impasto_net::{
+    BoxFuture, Cause, Client, Grade, Limits, NetError, NetOptions, Request, Stage, retry_after_ms,
+};
 use impasto_server::{Fetch, Fetched, Post, Posted};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -104,7 +106,7 @@ impl Outside {
         };
         let _unimportant = tokio::time::timeout(ANSWER_TIMEOUT, response.bytes()).await;
         let retry_after_ms =
-            response.header("retry-after").and_then(|text| wait_ms(text, SystemTime::now()));
+            response.header("retry-after").and_then(|text| retry_after_ms(text, SystemTime::now()));
         Ok(Posted { status: response.status(), retry_after_ms })
     }
 }
@@ -117,18 +119,6 @@ impl Fetch for Outside {
     fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>> {
         Box::pin(self.tell(post))
     }
-}
-
-/// How long `retry-after` says to wait, in milliseconds: a number of seconds, or a date. A date that is
-/// over says nothing.
-fn wait_ms(text: &str, now: SystemTime) -> Option<u64> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(seconds.saturating_mul(1_000));
-    }
-    let until = httpdate::parse_http_date(text).ok()?;
-    let left = until.duration_since(now).ok()?;
-    Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A file that cannot be had. Where it lies was the caller's choice, so unless another time may be
@@ -267,25 +257,6 @@ mod tests {
         assert!(get().await.is_err(), "a part of it is still held");
         drop(part);
         assert_eq!(get().await.unwrap().bytes, half);
-    }
-
-    #[test]
-    fn a_wait_is_a_number_of_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
-        let check = |text: &str, expected: Option<u64>| {
-            assert_eq!(wait_ms(text, now), expected, "{text}");
-        };
-        check("120", Some(120_000));
-        check(" 0 ", Some(0));
-        check("99999999999999999999", None);
-        check("18446744073709551615", Some(u64::MAX));
-        check("Sun, 06 Nov 1994 08:49:37 GMT", Some(77_000));
-        check("Sunday, 06-Nov-94 08:49:37 GMT", Some(77_000));
-        check("Sun Nov  6 08:49:37 1994", Some(77_000));
-        check("Sun, 06 Nov 1994 08:48:19 GMT", None);
-        check("Sun, 99 Nov 1994 08:49:37 GMT", None);
-        check("-5", None);
-        check("soon", None);
     }
 
     #[tokio::test]

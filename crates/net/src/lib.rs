@@ -40,6 +40,7 @@ mod pool;
 mod request;
 mod resolve;
 mod response;
+mod retry;
 mod roots;
 mod secret;
 mod websocket;
@@ -55,6 +56,7 @@ pub use options::{Limits, NetOptions};
 pub use request::{Grade, Request};
 pub use resolve::{Resolve, SystemResolver};
 pub use response::Response;
+pub use retry::retry_after_ms;
 pub use secret::Secret;
 pub use websocket::{Message, WebSocket};
 

@@ -1,8 +1,11 @@
 //! An answer that was read to its end.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use impasto_catalog::{Offer, Provider, Seen};
 use impasto_domain::Money;
+use impasto_net::retry_after_ms;
 use serde_json::Value as Json;
 
 /// The most characters of an answer that is not JSON which are looked at for a message.
@@ -55,10 +58,9 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// How long to wait before asking again, where the answer says so in seconds.
+    /// How long to wait before asking again, where the answer says so.
     pub fn retry_after_ms(&self) -> Option<u64> {
-        let seconds: f64 = self.header("retry-after")?.trim().parse().ok()?;
-        (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0).ceil() as u64)
+        retry_after_ms(self.header("retry-after")?, SystemTime::now())
     }
 
     /// The same with the headers of another answer that it does not have, for an answer that was put

@@ -16,6 +16,8 @@ use impasto_server::{NoEncoders, NoFetch, Parts as ServerParts, Scopes, Server, 
 use impasto_store::{KeyKind, KeyLimits, KeyStore};
 use impasto_store_sql::{FolderBlobs, SqliteOptions, SqliteRuns};
 
+use crate::mock::MP3;
+
 const PROVIDER: &str = r#"
 id = "upstream"
 title = "Upstream"
@@ -79,7 +81,7 @@ impl Importer for AsItIs {
     }
 
     fn import_bytes(&self, bytes: &[u8], _name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
-        let media_type = if bytes.starts_with(b"ID3") { "audio/mpeg" } else { "image/png" };
+        let media_type = if bytes.starts_with(&MP3) { "audio/mpeg" } else { "image/png" };
         bench.write(bytes.to_vec(), media_type, MediaFacts::default())
     }
 }

@@ -20,6 +20,8 @@ const SLOW: Duration = Duration::from_secs(2);
 const SPEECH_PIECES: usize = 4;
 const SPEECH_BYTES: usize = 2_048;
 const SPEECH_PAUSE: Duration = Duration::from_millis(10);
+/// The head of a frame of MP3.
+pub(crate) const MP3: [u8; 4] = [0xff, 0xfb, 0x90, 0x64];
 
 static SMALL: LazyLock<Arc<[u8]>> = LazyLock::new(|| answer(SMALL_BYTES));
 static LARGE: LazyLock<Arc<[u8]>> = LazyLock::new(|| answer(LARGE_BYTES));
@@ -70,8 +72,9 @@ async fn speak(connection: &mut TcpStream) -> std::io::Result<()> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut first = head.as_bytes().to_vec();
     for number in 0..SPEECH_PIECES {
-        first.extend_from_slice(format!("{SPEECH_BYTES:x}\r\nID3").as_bytes());
-        first.resize(first.len() + SPEECH_BYTES - 3, number as u8);
+        first.extend_from_slice(format!("{SPEECH_BYTES:x}\r\n").as_bytes());
+        first.extend_from_slice(&MP3);
+        first.resize(first.len() + SPEECH_BYTES - MP3.len(), number as u8);
         first.extend_from_slice(b"\r\n");
         connection.write_all(&first).await?;
         first.clear();
