@@ -2,7 +2,7 @@
 //!
 //! [`describe`] reads what a document says that an endpoint takes and gives: an OpenAPI file with one
 //! path for it, the components `Input` and `Output` of a container, or a bare JSON schema.
-//! [`import`] finds the task that fits, gives every parameter the name that the catalogue uses for
+//! [`import`] finds the likeliest of the tasks that fit, gives every parameter the name that the catalogue uses for
 //! such a one, keeps the others under their own names, and writes the file. What a name means is
 //! learned from the offers that the catalogue has: no list of names is kept here.
 //!
@@ -11,6 +11,7 @@
 mod describe;
 mod drift;
 mod fit;
+mod guess;
 mod known;
 mod line;
 mod outputs;
@@ -26,7 +27,8 @@ pub use types::{Kind, Parameter};
 
 use crate::catalog::Catalog;
 use crate::provider::Provider;
-use fit::{Fit, Guess};
+use fit::Fit;
+use guess::{Endpoint, Guess};
 use known::Known;
 
 /// What is to be imported, and what its schema does not say.
@@ -54,6 +56,8 @@ pub struct Wish {
     pub tier: Option<String>,
     /// The price, as the file says it; unknown if absent.
     pub price: Option<String>,
+    /// The unit in which the provider counts what it bills, where it said so.
+    pub counted_in: Option<String>,
 }
 
 /// A model's file, made of a schema.
@@ -71,6 +75,8 @@ pub struct Imported {
     pub task: TaskId,
     /// How sure the task is, from 0 to 1; nothing if it was said.
     pub sureness: Option<f64>,
+    /// Why it is that task; nothing if it was said.
+    pub why: Vec<String>,
     /// Other tasks that the schema would fit, the likeliest first.
     pub others: Vec<TaskId>,
     /// Parameters that became inputs of the task: the endpoint's name and the task's.
@@ -81,14 +87,11 @@ pub struct Imported {
     pub warnings: Vec<String>,
 }
 
-/// How sure a guess must be; below, the task must be said.
-const SURE_ENOUGH: f64 = 0.5;
-
 /// Makes a model's file of what a document says of an endpoint.
 ///
 /// # Errors
-/// The document describes no endpoint, no task fits it or more than one does, or the provider's file
-/// lacks something; the hint says what to say.
+/// The document describes no endpoint, no task fits it at all, or the provider's file lacks something;
+/// the hint says what to say.
 pub fn import(document: &Json, wish: &Wish, catalog: &Catalog) -> Result<Imported> {
     let provider = catalog.provider(&wish.provider.as_str().into())?;
     let described = describe(document, &wish.endpoint)?;
@@ -99,7 +102,8 @@ pub fn import(document: &Json, wish: &Wish, catalog: &Catalog) -> Result<Importe
     }
     let wire = wire_of(provider, wish)?;
     let known = Known::of(catalog, provider);
-    let (fit, guess) = choose(&described, wish, &known, catalog)?;
+    let endpoint = Endpoint { described: &described, name: &wish.endpoint, provider };
+    let (fit, guess) = choose(&endpoint, wish, &known, catalog)?;
     Ok(text::write(&described, wish, text::Parts { provider, wire, fit, guess }))
 }
 
@@ -122,25 +126,22 @@ fn wire_of(provider: &Provider, wish: &Wish) -> Result<Option<String>> {
 }
 
 fn choose<'c>(
-    described: &Described,
+    endpoint: &Endpoint<'_>,
     wish: &Wish,
     known: &Known<'c>,
     catalog: &'c Catalog,
 ) -> Result<(Fit<'c>, Guess)> {
+    let described = endpoint.described;
     if let Some(task) = &wish.task {
         let task = catalog.task(&task.as_str().into())?;
         return Ok((Fit::of(described, task, known), Guess::default()));
     }
-    let guess = fit::guess(described, &wish.endpoint, known, catalog);
-    let others: Vec<&str> = guess.others.iter().map(TaskId::as_str).take(4).collect();
-    let Some((task, sureness)) = &guess.best else {
-        return Err(Error::invalid("no task of the catalogue fits this schema")
+    let guess = guess::guess(endpoint, known, catalog);
+    let Some((task, ..)) = &guess.best else {
+        let shape = guess::shape(described);
+        return Err(Error::invalid(format!("no task of the catalogue fits this schema: {shape}"))
             .hint("say which one it is with --task; `impasto tasks` lists them"));
     };
-    if *sureness < SURE_ENOUGH {
-        let message = format!("the schema could be {task} or {}", others.join(" or "));
-        return Err(Error::invalid(message).hint(format!("say which: --task {task}")));
-    }
     let fit = Fit::of(described, catalog.task(task)?, known);
     Ok((fit, guess))
 }

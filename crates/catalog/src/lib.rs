@@ -54,7 +54,7 @@ pub use pointer::Pointer;
 pub use probe::{DryRun, PriceProbe, Probe, dry_drift, retirement};
 pub use provider::{Auth, AuthScheme, Base, Concurrency, Provider, Rate};
 pub use read::similar;
-pub use size::Size;
+pub use size::{Size, short_side};
 pub use tariff::{BilledOn, Confidence, Price, TimeEstimate};
 pub use wire::{
     Absent, Answer, Call, Charge, Encoding, JobState, Method, Progress, Put, StateTable, Template,

@@ -15,7 +15,7 @@ mod rates;
 
 use std::collections::BTreeMap;
 
-use impasto_domain::{Diagnostic, Digest, Field, Severity, Task};
+use impasto_domain::{Diagnostic, Digest, Field, ModelId, Severity, Task};
 use toml::de::DeTable;
 
 use crate::catalog::{Catalog, Finding, Layer};
@@ -133,7 +133,7 @@ fn read_entry(catalog: &Catalog, source: &Source<'_>, kind: Kind, id: &str) -> R
 fn read_table(catalog: &Catalog, table: Table<'_>, kind: Kind, id: &str) -> Entry {
     match kind {
         Kind::Task => Entry::Task(field::read_task(table, id)),
-        Kind::Provider => Entry::Provider(Box::new(provider::read_provider(table, id))),
+        Kind::Provider => Entry::Provider(Box::new(provider::read_provider(table, id, catalog))),
         Kind::Model => {
             let (model, offers) = model::read_model(table, id, catalog);
             Entry::Model(Box::new(model), offers)
@@ -226,6 +226,7 @@ fn check_whole(catalog: &Catalog, sources: &Sources<'_>, findings: &mut Vec<Find
             findings.push(source.finding(warning));
         }
     }
+    check_aliases(catalog, sources, findings);
     for model in catalog.models.values() {
         let Some(replacement) = &model.lifecycle.replacement else { continue };
         let source = sources.get(&(Kind::Model, model.id.as_str()));
@@ -236,6 +237,26 @@ fn check_whole(catalog: &Catalog, sources: &Sources<'_>, findings: &mut Vec<Find
                 .map_or(0..0, |at| at..at + replacement.as_str().len());
             let message = format!("the replacement `{replacement}` is not in the catalogue");
             findings.push(source.finding(Diagnostic::warning(span, message)));
+        }
+    }
+}
+
+/// A name stands for one model.
+fn check_aliases(catalog: &Catalog, sources: &Sources<'_>, findings: &mut Vec<Finding>) {
+    let mut named: BTreeMap<String, &ModelId> =
+        catalog.models.keys().map(|id| (id.as_str().to_lowercase(), id)).collect();
+    for model in catalog.models.values() {
+        for alias in &model.aliases {
+            let other = *named.entry(alias.to_lowercase()).or_insert(&model.id);
+            let source = sources.get(&(Kind::Model, model.id.as_str()));
+            let (true, Some(source)) = (*other != model.id, source) else { continue };
+            let quoted = format!("\"{alias}\"");
+            let begin = source.text.find("aliases").unwrap_or_default();
+            let found = source.text.get(begin..).and_then(|rest| rest.find(&quoted));
+            let span = found.map_or(0..0, |at| begin + at..begin + at + quoted.len());
+            let message = format!("`{alias}` is the name of the model `{other}` already");
+            let error = Diagnostic::error(span, message).hint("take the alias out of one of them");
+            findings.push(source.finding(error));
         }
     }
 }

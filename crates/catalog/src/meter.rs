@@ -1,7 +1,8 @@
 //! What a provider counts itself, and what that costs.
 //!
 //! Some answers say how many units were billed. Such a count stands for the one that was expected,
-//! where the offer's price leaves no doubt about what one costs.
+//! where its unit is known and is the one that the offer's price is for: a count of seconds says nothing
+//! about what is paid for by the picture, however near the sum would come to the estimate.
 
 use impasto_domain::Money;
 use serde::{Deserialize, Serialize};
@@ -13,10 +14,6 @@ use crate::pointer::Pointer;
 use crate::provider::Provider;
 use crate::wire::scalar_text;
 
-/// How many times more or less than expected a count may come to. What is further off counts
-/// something else than the price does: pieces of five seconds, say, or single tokens.
-const FAR: i64 = 4;
-
 /// Where an answer says how much was billed, in units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +24,8 @@ pub struct Meter {
     /// Where the figure is in the body, if in no header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Pointer>,
-    /// What is counted; absent means whatever the offer's price is for.
+    /// What is counted. Absent, in a provider's file, where it is another thing for each endpoint: the
+    /// offers of which it is known say it, and the count of no other is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Unit>,
     /// How many units one of it is: 0.001 thousand characters for a character.
@@ -40,13 +38,25 @@ fn one() -> f64 {
 }
 
 impl Meter {
-    /// What is wrong with it, if anything.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
-        if self.header.is_some() == self.at.is_some() {
+    /// What is wrong with it, if anything. One that is not `is_whole` adds to that of the provider.
+    pub(crate) fn problem(&self, is_whole: bool) -> Option<&'static str> {
+        let has_place = self.header.is_some() || self.at.is_some();
+        if self.header.is_some() && self.at.is_some() || is_whole && !has_place {
             return Some("a count is in one place: `header` or `at`");
+        }
+        if !is_whole && !has_place && self.unit.is_none() {
+            return Some("the count of an offer says its `unit`, or where it is");
         }
         let is_sound = self.each.is_finite() && self.each > 0.0;
         (!is_sound).then_some("`each` is a number above zero")
+    }
+
+    /// What an offer says of its count, with what the provider's file says of all counts.
+    fn over(&self, usual: &Self) -> Self {
+        if self.header.is_some() || self.at.is_some() {
+            return self.clone();
+        }
+        Self { unit: self.unit, ..usual.clone() }
     }
 
     /// How many units the answer says.
@@ -62,15 +72,13 @@ impl Meter {
 }
 
 impl Offer {
-    /// What a call cost by what the provider counted; nothing where it does not say, where the price
-    /// is not one plain amount for each of that unit, or where the count cannot be of that unit
-    /// because it is far from what was expected.
-    pub fn counted(&self, provider: &Provider, seen: &Seen<'_>, expected: Money) -> Option<Money> {
-        let meter = self.count.as_ref().or(provider.count.as_ref())?;
-        let cost = self.price.of_count(meter.unit, meter.read(seen)?)?;
-        let (cost_micros, expected_micros) = (cost.as_micros(), expected.as_micros());
-        let is_near = cost_micros <= expected_micros.saturating_mul(FAR)
-            && expected_micros <= cost_micros.saturating_mul(FAR);
-        is_near.then_some(cost)
+    /// What a call cost by what the provider counted; nothing where it does not say how many of what, or
+    /// where the price is not one plain amount for each of that unit.
+    pub fn counted(&self, provider: &Provider, seen: &Seen<'_>) -> Option<Money> {
+        let meter = match (&self.count, &provider.count) {
+            (Some(own), Some(usual)) => own.over(usual),
+            (one, other) => one.as_ref().or(other.as_ref())?.clone(),
+        };
+        self.price.of_count(meter.unit?, meter.read(seen)?)
     }
 }

@@ -33,7 +33,7 @@ pub struct Probe {
     /// How all models are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Call>,
-    /// Where the names of the models are in that answer.
+    /// Where the names of the models are in that answer; of an object its keys are names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_at: Option<Pointer>,
     /// What stands before the names, such as `models/`.
@@ -110,7 +110,10 @@ impl Probe {
     /// The names of the models in an answer.
     pub fn models_in(&self, answer: &Json) -> Vec<String> {
         let found = self.model_at.iter().flat_map(|place| place.all(answer));
-        let names = found.filter_map(Json::as_str);
+        let names = found.flat_map(|found| match found {
+            Json::Object(named) => named.keys().map(String::as_str).collect(),
+            one => Vec::from_iter(one.as_str()),
+        });
         let bare = |name: &str| name.strip_prefix(&self.model_prefix).unwrap_or(name).to_owned();
         names.map(bare).collect()
     }

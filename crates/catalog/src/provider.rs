@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use impasto_domain::{Error, ProviderId, Result};
+use impasto_domain::{Error, ProviderId, Result, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::body::FileForm;
@@ -78,6 +78,9 @@ pub struct Provider {
     /// The header that carries our name for an attempt, if the provider does nothing twice under one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_header: Option<String>,
+    /// Which tasks its words for kinds of work stand for, the likeliest first.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub categories: BTreeMap<String, Vec<TaskId>>,
     /// What it tells of its models without being paid.
     #[serde(skip_serializing_if = "Probe::is_empty")]
     pub probe: Probe,

@@ -287,11 +287,29 @@ pub fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     distances.filter(|(distance, _)| *distance <= furthest).min().map(|(_, name)| name)
 }
 
+/// Names of which a word is a part, a few of the shortest.
+fn named_alike(word: &str, known: &[&str]) -> Vec<String> {
+    const MOST: usize = 4;
+    const CHARS_MIN: usize = 3;
+    let word = word.to_lowercase();
+    if word.chars().count() < CHARS_MIN {
+        return Vec::new();
+    }
+    let mut names: Vec<&str> =
+        known.iter().filter(|name| name.to_lowercase().contains(&word)).copied().collect();
+    names.sort_unstable_by_key(|name| (name.len(), *name));
+    names.iter().take(MOST).map(|name| format!("`{name}`")).collect()
+}
+
 /// What to do about an unknown word: the one that was meant, or all there are.
 pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
     const MOST_NAMES: usize = 40;
     if let Some(name) = similar(word, known) {
         return format!("did you mean `{name}`?");
+    }
+    let parts = named_alike(word, known);
+    if !parts.is_empty() {
+        return format!("did you mean {}?", parts.join(" or "));
     }
     let mut names: Vec<&str> = known.to_vec();
     names.sort_unstable();

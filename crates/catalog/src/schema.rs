@@ -85,7 +85,7 @@ pub fn task() -> Json {
     file(
         "A kind of work",
         json!({
-            "id": { "type": "string", "pattern": ID }, "title": text(), "description": text(),
+            "id": { "type": "string", "pattern": ID }, "title": text(), "description": text(), "words": texts(),
             "lazy_video": { "type": "boolean" },
             "foreign_files": { "type": "boolean" },
             "input": { "type": "object", "additionalProperties": field },
@@ -205,7 +205,7 @@ pub fn provider() -> Json {
             "rate": object(rate, &["calls", "per_s"]), "errors": errors(),
             "wires": { "type": "object", "additionalProperties": wire() }, "upload": upload,
             "count": count(), "files": { "enum": FILE_FORMS }, "idempotency_header": text(),
-            "probe": probe(),
+            "probe": probe(), "categories": { "type": "object", "additionalProperties": texts() },
         }),
         &["id", "title", "description", "dialect", "concurrency"],
     )

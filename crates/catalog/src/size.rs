@@ -189,7 +189,7 @@ pub(crate) fn ratio(text: &str) -> Option<f64> {
 
 /// The short side that a resolution names: `720p`; `4k` as videos have it (2,160 lines), `4K` as
 /// pictures have it (4,096 pixels).
-pub(crate) fn short_side(text: &str) -> Option<f64> {
+pub fn short_side(text: &str) -> Option<f64> {
     let number = |text: &str| text.parse::<f64>().ok();
     let side = match text.trim().split_at_checked(text.trim().len().checked_sub(1)?)? {
         (lines, "p" | "P") => number(lines)?,

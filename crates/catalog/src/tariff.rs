@@ -345,14 +345,13 @@ impl Price {
         Money::micros(self.tariff.likely(input, measured))
     }
 
-    /// What so many of a unit cost, where the price is one plain amount for each of it; of its own
-    /// unit where none is named.
-    pub(crate) fn of_count(&self, unit: Option<Unit>, count: f64) -> Option<Money> {
+    /// What so many of a unit cost, where the price is one plain amount for each of it.
+    pub(crate) fn of_count(&self, unit: Unit, count: f64) -> Option<Money> {
         let tariff = &self.tariff;
         let [line] = &*tariff.lines else { return None };
         let is_plain = line.when.is_empty() && line.tiers.is_empty() && line.free == 0;
         let is_all = tariff.fixed == 0 && tariff.multipliers.is_empty();
-        let is_it = unit.is_none_or(|unit| unit == line.unit);
+        let is_it = unit == line.unit;
         let sum = || tariff.total([times(line.each, millionths(count))].into_iter(), &[]);
         (self.known && is_plain && is_all && is_it).then(|| Money::micros(sum()))
     }

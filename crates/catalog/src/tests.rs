@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod embedded;
+mod guess;
 mod guide;
 mod import;
 mod layers;
@@ -9,6 +10,7 @@ mod mapping;
 mod outputs;
 mod prices;
 mod probe;
+mod published;
 mod tariffs;
 mod verbs;
 mod walk;

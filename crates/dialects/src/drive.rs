@@ -137,13 +137,12 @@ impl<'c> Begun<'c> {
         cost: Option<Money>,
     ) -> Result<Started, Failure> {
         let outputs = self.outputs()?;
-        let (provider, estimate) = (self.account.provider, self.call.estimate);
-        let counted = answer.counted(self.offer, provider, estimate);
+        let counted = answer.counted(self.offer, self.account.provider);
         let links = outputs.rules.iter().any(|rule| rule.file == FileIn::Url);
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && cost.is_none() && answer.bytes.len() <= most {
             outputs.read(&answer.json).map_err(|error| self.useless(error, cost))?;
-            let (expected, answer) = (counted.unwrap_or(estimate), Some(answer.json));
+            let (expected, answer) = (counted.unwrap_or(self.call.estimate), Some(answer.json));
             let handle = Handle { expected, answer, ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
@@ -244,7 +243,7 @@ impl<'j> Running<'j> {
     /// Brings home what the job made.
     pub(crate) async fn done(&self, answer: &Answer, cost: Option<Money>) -> Result<Polled> {
         let outputs = outputs_of(self.offer)?;
-        let counted = answer.counted(self.offer, self.account.provider, self.handle.expected);
+        let counted = answer.counted(self.offer, self.account.provider);
         let cost = cost.or(counted);
         match self.account.take_in(outputs, answer, &NoItems, self.bench()).await {
             Ok(output) => {

@@ -194,6 +194,10 @@ pub struct Task {
     pub title: String,
     /// What it does, in a sentence or two.
     pub description: String,
+    /// Words by which it is known in the names of endpoints, such as `upscaler`: small letters, with
+    /// `-` between.
+    #[serde(skip)]
+    pub words: Vec<String>,
     /// What it takes.
     pub input: Vec<Field>,
     /// What it gives.
@@ -272,6 +276,7 @@ mod tests {
             id: TaskId::new("t"),
             title: String::new(),
             description: String::new(),
+            words: vec![],
             input: serde_json::from_value(fields).unwrap(),
             output: vec![],
             lazy_video: false,

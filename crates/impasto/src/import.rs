@@ -34,7 +34,8 @@ pub(crate) async fn run(
     let document = document(command, provider, &asker).await?;
     let mut wish = wish(command)?;
     if wish.price.is_none() && command.source.is_none() {
-        wish.price = asked_price(command, provider, &asker).await;
+        let asked = asked_price(command, provider, &asker).await;
+        (wish.price, wish.counted_in) = asked.unzip();
     }
     let layers = catalogue::layers(overlay.as_deref())?;
     let (imported, file) = made(&document, wish, command, (&catalog, &layers))?;
@@ -69,6 +70,7 @@ fn wish(command: &ImportCommand) -> Result<Wish> {
         licence: command.licence.clone(),
         tier: command.tier.map(|tier| tier.word().to_owned()),
         price,
+        counted_in: None,
     })
 }
 
@@ -93,16 +95,16 @@ fn priced(usd: f64, unit: &str, source: &str) -> String {
     )
 }
 
-/// What the provider says that the endpoint costs, where it says so.
+/// What the provider says that the endpoint costs and for one of what, where it says so.
 async fn asked_price(
     command: &ImportCommand,
     provider: &Provider,
     asker: &Asker,
-) -> Option<String> {
+) -> Option<(String, String)> {
     let probe = provider.probe.price.as_ref()?;
     let answered = asker.ask(provider, &probe.call, &facts(&command.endpoint), None).await.ok()?;
     let (usd, unit) = probe.read(&answered.body).filter(|_| answered.error.is_none())?;
-    Some(priced(usd, &unit, "the provider's list, read at its import"))
+    Some((priced(usd, &unit, "the provider's list, read at its import"), unit))
 }
 
 /// What fills the places of a probe's calls.
@@ -158,7 +160,7 @@ fn made(
         let file = placed(&imported, command, (catalog, layers))?;
         match loads(&file, layers) {
             Ok(()) => return Ok((imported, file)),
-            Err(_) if asked && wish.price.is_some() => wish.price = None,
+            Err(_) if asked && wish.price.is_some() => (wish.price, wish.counted_in) = (None, None),
             Err(findings) => {
                 let shown: Vec<String> = findings.iter().map(Finding::render).collect();
                 let message =
@@ -232,7 +234,7 @@ fn tell(imported: &Imported, place: &Path, screen: Screen) {
     if screen.json {
         screen.json_line(&json!({
             "model": imported.model, "file": place, "task": imported.task,
-            "sureness": imported.sureness, "others": imported.others, "mapped": imported.mapped,
+            "sureness": imported.sureness, "why": imported.why, "others": imported.others, "mapped": imported.mapped,
             "kept": imported.kept, "warnings": imported.warnings,
         }));
         return;
@@ -242,6 +244,9 @@ fn tell(imported: &Imported, place: &Path, screen: Screen) {
         format!("  (guessed, {:.0} % sure; --task says another)", sureness * 100.0)
     });
     screen.line(format!("  task    {}{}", imported.task, guessed.unwrap_or_default()));
+    if !imported.why.is_empty() {
+        screen.line(format!("  why     {}", imported.why.join("; ")));
+    }
     let mapped = imported.mapped.iter().map(|(theirs, ours)| match theirs == ours {
         true => theirs.clone(),
         false => format!("{theirs} as {ours}"),

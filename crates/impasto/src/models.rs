@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use impasto_catalog::{CAPABILITIES, Catalog, LifecycleStatus, Model, Offer, similar};
+use impasto_catalog::{CAPABILITIES, Catalog, LifecycleStatus, Model, Offer, short_side, similar};
 use impasto_dialects::hosted::Settings;
 use impasto_domain::{Error, Money, Result, TaskId, Values};
 use serde_json::json;
 
 use crate::args::{ModelFilter, ModelOrder};
+use crate::progress::seconds;
 use crate::providers::unusable;
 use crate::screen::{Screen, Style};
 
@@ -164,6 +165,9 @@ pub(crate) fn show(shelf: &Shelf<'_>, name: &str) -> Result<()> {
     for (name, fact) in facts(model).into_iter().filter(|(_, fact)| !fact.is_empty()) {
         screen.line(format!("  {name:<14} {fact}"));
     }
+    for (name, fact) in reach(&offers) {
+        screen.line(format!("  {name:<14} {fact}"));
+    }
     for figure in &model.quality {
         let rank = figure.rank.map(|rank| format!(", place {rank}")).unwrap_or_default();
         screen.line(format!(
@@ -173,7 +177,7 @@ pub(crate) fn show(shelf: &Shelf<'_>, name: &str) -> Result<()> {
     }
     screen.line("");
     let rows: Vec<Vec<String>> = offers.iter().map(|offer| offer_row(shelf, offer)).collect();
-    let headings = ["task", "provider", "endpoint", "usual call", "price", "read", "state"];
+    let headings = ["task", "provider", "endpoint", "usual call", "time", "price", "read", "state"];
     screen.table(&headings, &rows);
     Ok(())
 }
@@ -207,15 +211,45 @@ fn facts(model: &Model) -> [(&'static str, String); 9] {
     ]
 }
 
+/// How long, how large and with how many references it can be, at one provider or another, where a
+/// provider says it.
+fn reach(offers: &[&Offer]) -> Vec<(&'static str, String)> {
+    let said = |name: &'static str| {
+        let served = offers.iter().filter(|offer| offer.lifecycle.status.is_served());
+        served.filter_map(move |offer| offer.params.get(name))
+    };
+    let most = |name| said(name).filter_map(|said| said.max).max_by(f64::total_cmp);
+    let words = said("resolution").flat_map(|said| &said.values);
+    let lines = |word: &String| short_side(word).unwrap_or_default();
+    let named = words.max_by(|a, b| lines(a).total_cmp(&lines(b))).cloned();
+    let side = || most("width").zip(most("height")).map(|(w, h)| format!("{w} × {h}"));
+    let facts = [
+        ("longest", most("duration").map(|seconds| format!("{seconds} s"))),
+        ("largest", named.or_else(side)),
+        ("references", most("reference_images").map(|many| format!("up to {many} pictures"))),
+    ];
+    facts.into_iter().filter_map(|(name, fact)| Some((name, fact?))).collect()
+}
+
+/// How long a usual call takes; in brackets where nobody measured it.
+fn usual_time(offer: &Offer) -> String {
+    let time = seconds(offer.time.estimate_ms(&Values::new()));
+    if offer.time.source.is_some() { time } else { format!("({time})") }
+}
+
 fn offer_row(shelf: &Shelf<'_>, offer: &Offer) -> Vec<String> {
     let needs: Vec<String> =
         offer.needs.iter().map(|need| format!("needs {}", need.program)).collect();
     let provider = shelf.catalog.providers.get(&offer.provider);
-    let state = if offer.lifecycle.status.is_served() {
-        let unusable = provider.and_then(|provider| unusable(provider, shelf.settings));
-        unusable.unwrap_or_else(|| "ready".to_owned())
-    } else {
-        offer.lifecycle.status.as_str().to_owned()
+    // What its model is, it is too.
+    let whole = shelf.catalog.models.get(&offer.model).map(|model| model.lifecycle.status);
+    let mut lives = [Some(offer.lifecycle.status), whole].into_iter().flatten();
+    let state = match lives.find(|life| !life.is_served()) {
+        Some(gone) => gone.as_str().to_owned(),
+        None => {
+            let unusable = provider.and_then(|provider| unusable(provider, shelf.settings));
+            unusable.unwrap_or_else(|| "ready".to_owned())
+        }
     };
     let usual = if offer.price.known {
         offer.price.estimate(&Values::new()).to_string()
@@ -227,6 +261,7 @@ fn offer_row(shelf: &Shelf<'_>, offer: &Offer) -> Vec<String> {
         offer.provider.to_string(),
         offer.endpoint.clone(),
         usual,
+        usual_time(offer),
         offer.price.describe(),
         offer.price.as_of.clone().unwrap_or_default(),
         [state].into_iter().chain(needs).collect::<Vec<_>>().join(", "),

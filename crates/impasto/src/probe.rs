@@ -29,7 +29,7 @@ use crate::{catalogue, compose, vault};
 const PROBES_AT_ONCE: usize = 6;
 /// The smallest picture there is, for a request that is only checked: one white dot as PNG.
 const DOT_PNG: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg==";
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==";
 
 /// What was learned of one offer.
 #[derive(Debug, Serialize)]

@@ -3,7 +3,7 @@
 use impasto_domain::{Error, MediaKind, Result};
 use serde_json::Value as Json;
 
-use super::types::{Kind, Parameter, file_of, kind, media_kind, resolved, words_of};
+use super::types::{Kind, Parameter, Root, file_of, kind, media_kind, resolved, words_of};
 
 /// How deep outputs are looked for.
 const DEPTH_MAX: usize = 5;
@@ -71,12 +71,13 @@ pub fn describe(document: &Json, endpoint: &str) -> Result<Described> {
     about(document, &mut described);
     about(root, &mut described);
     let (input, output) = parts(root, endpoint, &mut described)?;
+    let root = Root::of(root);
     if let Some(input) = input {
-        described.inputs = parameters(root, input);
+        described.inputs = parameters(&root, input);
     }
     if let Some(output) = output {
         described.tells_outputs = true;
-        find(root, output, Vec::new(), &mut described.outputs);
+        find(&root, output, Vec::new(), &mut described.outputs);
         described.outputs.truncate(PARAMETERS_MAX);
     }
     Ok(described)
@@ -187,7 +188,7 @@ fn answer_of(operation: &Json) -> Option<&Json> {
 }
 
 /// The parameters, in the order in which the document wants them shown.
-fn parameters(root: &Json, schema: &Json) -> Vec<Parameter> {
+fn parameters(root: &Root<'_>, schema: &Json) -> Vec<Parameter> {
     let schema = resolved(root, schema, 0);
     let Some(properties) = schema.get("properties").and_then(Json::as_object) else {
         return Vec::new();
@@ -221,7 +222,7 @@ fn parameters(root: &Json, schema: &Json) -> Vec<Parameter> {
 }
 
 /// Finds what an answer holds: files, and values at its top.
-fn find(root: &Json, schema: &Json, path: Vec<String>, found: &mut Vec<Given>) {
+fn find(root: &Root<'_>, schema: &Json, path: Vec<String>, found: &mut Vec<Given>) {
     if path.len() > DEPTH_MAX || found.len() > PARAMETERS_MAX {
         return;
     }
@@ -266,7 +267,7 @@ fn with(mut path: Vec<String>, key: &str) -> Vec<String> {
     path
 }
 
-fn typed(root: &Json, properties: &serde_json::Map<String, Json>) -> Json {
+fn typed(root: &Root<'_>, properties: &serde_json::Map<String, Json>) -> Json {
     properties.get("content_type").map(|schema| resolved(root, schema, 0)).unwrap_or_default()
 }
 

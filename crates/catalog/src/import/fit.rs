@@ -1,28 +1,30 @@
-//! How well a schema fits a task, and which task it fits best.
+//! How well a schema fits a task.
 //!
 //! A task fits if everything that it needs can be told to the endpoint and what it gives comes out.
-//! Among those that fit, the likeliest is chosen by what the catalogue's offers of each look like:
-//! the words of their endpoints, the names that go in, the names that come out.
+//! What goes in is known by its name; what the task cannot do without also by being the only thing of
+//! its kind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use impasto_domain::{Field, Task, TaskId, Type};
+use impasto_domain::{Field, Task, Type};
 
-use super::describe::{Described, Given};
-use super::known::{Known, is_file, words_of};
+use super::describe::Described;
+use super::known::{Known, is_file};
 use super::line::{self, Line};
 use super::outputs;
 use super::types::{Kind, Parameter};
-use crate::catalog::Catalog;
 use crate::mapping::{OPTIONS, PASSTHROUGH};
 use crate::size::Size;
 
 /// What stands before the parameters of a container.
 const WRAPPED: &str = "/input";
-/// How strongly a token that a task was never seen with counts against it.
-const SMOOTHING: f64 = 2.0;
-/// How much the likelihoods are trusted: names go together, so they are not independent.
-const TRUST: f64 = 0.5;
+/// How strange it is that a thing is known by its kind alone,
+const UNNAMED: f64 = 2.0;
+/// and by its kind and a part of its name.
+const HALF_NAMED: f64 = 0.5;
+
+/// Which of the parameters that are of a field's kind are it.
+type Choose<'p> = fn(&Field, Vec<&'p Parameter>) -> Vec<&'p Parameter>;
 
 /// A schema as an offer of a task.
 pub(crate) struct Fit<'c> {
@@ -38,14 +40,7 @@ pub(crate) struct Fit<'c> {
     pub(crate) missing: Vec<String>,
     /// How much about its files is not as the task has it: what it does not know of, what one of the
     /// two needs and the other does not.
-    strange: f64,
-}
-
-/// Which task it is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Guess {
-    pub(crate) best: Option<(TaskId, f64)>,
-    pub(crate) others: Vec<TaskId>,
+    pub(crate) strange: f64,
 }
 
 impl<'c> Fit<'c> {
@@ -69,7 +64,8 @@ impl<'c> Fit<'c> {
         };
         let mut left: Vec<&Parameter> = described.inputs.iter().collect();
         fit.take_size(&mut left, &prefix);
-        let wanted = fit.meanings(&left, known);
+        let mut wanted = fit.meanings(&left, known);
+        fit.take_by_kind(&left, &mut wanted, known);
         for parameter in left {
             fit.take(parameter, wanted.get(parameter.name.as_str()).copied(), known, &prefix);
         }
@@ -79,11 +75,6 @@ impl<'c> Fit<'c> {
         let missing = needed.filter(|field| !served(&field.name) && !sized(&field.name));
         fit.missing = missing.map(|field| field.name.clone()).collect();
         fit
-    }
-
-    /// Whether it can be an offer of the task at all.
-    fn is_whole(&self) -> bool {
-        self.missing.is_empty() && self.outputs.is_whole
     }
 
     /// Makes the parameters that tell a size into one.
@@ -156,6 +147,36 @@ impl<'c> Fit<'c> {
         meanings
     }
 
+    /// What the task or the endpoint cannot do without and no name stands for is known by a part of its
+    /// name, or by being the only thing of its kind.
+    fn take_by_kind<'p>(
+        &mut self,
+        left: &[&'p Parameter],
+        wanted: &mut BTreeMap<&'p str, &'c Field>,
+        known: &Known<'c>,
+    ) {
+        for (choose, strange) in [(named as Choose<'p>, HALF_NAMED), (alone, UNNAMED)] {
+            for field in &self.task.input {
+                let is_text = field.ty == Type::Prompt;
+                let is_served = wanted.values().any(|served| served.name == field.name);
+                if is_served || !(field.required || is_text) {
+                    continue;
+                }
+                let free = left.iter().filter(|one| !wanted.contains_key(one.name.as_str()));
+                let free = free.filter(|one| field.required || one.required);
+                let alike = free.filter(|one| is_alike(field, one, known)).copied().collect();
+                for parameter in choose(field, alike) {
+                    wanted.insert(parameter.name.as_str(), field);
+                    self.strange += strange;
+                    self.warnings.push(format!(
+                        "`{}` is taken to be the `{}` of the task, because of what it is",
+                        parameter.name, field.name
+                    ));
+                }
+            }
+        }
+    }
+
     fn take(
         &mut self,
         parameter: &Parameter,
@@ -208,6 +229,32 @@ impl<'c> Fit<'c> {
         self.kept.push(key.clone());
         self.lines.push(line::own(parameter, key, to));
     }
+}
+
+/// The one parameter that has the name of a field within its own.
+fn named<'p>(field: &Field, alike: Vec<&'p Parameter>) -> Vec<&'p Parameter> {
+    let has = |one: &&Parameter| one.name.to_lowercase().contains(field.name.as_str());
+    let named: Vec<&Parameter> = alike.into_iter().filter(has).collect();
+    if named.len() == 1 { named } else { Vec::new() }
+}
+
+/// The only parameter, needed ones before others; of a list of files, all that take one each.
+fn alone<'p>(field: &Field, alike: Vec<&'p Parameter>) -> Vec<&'p Parameter> {
+    let needed: Vec<&Parameter> = alike.iter().copied().filter(|one| one.required).collect();
+    let those = if needed.is_empty() { alike } else { needed };
+    let takes_many = is_file(&field.ty) && matches!(field.ty, Type::List(_));
+    let is_single = |one: &&Parameter| one.kind == Kind::Text;
+    if those.len() == 1 || takes_many && those.iter().all(is_single) { those } else { Vec::new() }
+}
+
+/// Whether a parameter is of the kind of a field: a file of its kind, or a text that may be anything.
+fn is_alike(field: &Field, parameter: &Parameter, known: &Known<'_>) -> bool {
+    let is_kind = match &field.ty {
+        ty if is_file(ty) => parameter.file.is_some(),
+        Type::Text | Type::Prompt => parameter.kind == Kind::Text && parameter.words.is_empty(),
+        _ => false,
+    };
+    is_kind && line::mapped(field, parameter, known, String::new()).is_some()
 }
 
 /// The table `size` for a parameter that tells one; nothing if it tells none.
@@ -277,66 +324,4 @@ fn shape_in(word: &str) -> Option<String> {
     let (a, b): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let (long, short) = (a.max(b), a.min(b));
     Some(if turned { format!("{short}:{long}") } else { format!("{long}:{short}") })
-}
-
-/// The task that the schema is most likely an offer of.
-pub(crate) fn guess<'c>(
-    described: &Described,
-    endpoint: &str,
-    known: &Known<'c>,
-    catalog: &'c Catalog,
-) -> Guess {
-    let tokens = tokens_of(described, endpoint);
-    let total: u32 = known.tokens.values().map(|(count, _)| count).sum();
-    let mut overall: BTreeMap<&str, u32> = BTreeMap::new();
-    for (token, count) in known.tokens.values().flat_map(|(_, tokens)| tokens) {
-        *overall.entry(token).or_default() += count;
-    }
-    let tokens: Vec<&String> =
-        tokens.iter().filter(|token| overall.contains_key(token.as_str())).collect();
-    let mut scored: Vec<(f64, &TaskId)> = Vec::new();
-    for (task, (count, seen)) in &known.tokens {
-        let Some(whole) = catalog.tasks.get(*task) else { continue };
-        let fit = Fit::of(described, whole, known);
-        if !fit.is_whole() {
-            continue;
-        }
-        let likely = tokens.iter().map(|token| {
-            let here = f64::from(seen.get(token.as_str()).copied().unwrap_or_default());
-            let all = f64::from(overall.get(token.as_str()).copied().unwrap_or_default());
-            let usual = all / f64::from(total.max(1));
-            ((here + SMOOTHING * usual) / (f64::from(*count) + SMOOTHING)).ln()
-        });
-        let prior = (f64::from(*count) / f64::from(total.max(1))).ln();
-        let said = said_so(described, endpoint, task);
-        scored.push((TRUST * (prior + likely.sum::<f64>()) + said - fit.strange, task));
-    }
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let best = scored.first().map(|(score, _)| *score).unwrap_or_default();
-    let all: f64 = scored.iter().map(|(score, _)| (score - best).exp()).sum();
-    Guess {
-        best: scored.first().map(|(_, task)| ((*task).clone(), 1.0 / all.max(1.0))),
-        others: scored.iter().skip(1).map(|(_, task)| (*task).clone()).collect(),
-    }
-}
-
-/// How much it counts that the document or the endpoint names the task.
-fn said_so(described: &Described, endpoint: &str, task: &TaskId) -> f64 {
-    let category =
-        described.category.as_deref().map(|text| text.to_lowercase().replace([' ', '_'], "-"));
-    let by_category = if category.as_deref() == Some(task.as_str()) { 2.0 } else { 0.0 };
-    let by_name = if endpoint.to_lowercase().contains(task.as_str()) { 3.0 } else { 0.0 };
-    by_category + by_name
-}
-
-fn tokens_of(described: &Described, endpoint: &str) -> BTreeSet<String> {
-    let inputs = described.inputs.iter().map(|parameter| format!("in:{}", parameter.name));
-    let outputs = described.outputs.iter().map(Given::name).filter(|name| !name.is_empty());
-    let outputs = outputs.map(|name| format!("out:{name}"));
-    let category = described.category.as_deref().unwrap_or_default();
-    words_of(endpoint)
-        .chain(words_of(&format!("/{category}")))
-        .chain(inputs)
-        .chain(outputs)
-        .collect()
 }

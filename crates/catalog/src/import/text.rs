@@ -1,7 +1,10 @@
 //! The file itself.
 
+use impasto_domain::TaskId;
+
 use super::describe::Described;
-use super::fit::{Fit, Guess};
+use super::fit::Fit;
+use super::guess::Guess;
 use super::known::is_file;
 use super::line::quoted;
 use super::{Imported, Wish};
@@ -9,6 +12,8 @@ use crate::provider::Provider;
 
 /// The longest text that is taken over for people, in characters.
 const ABOUT_CHARS_MAX: usize = 240;
+/// How sure a guess must be that is nothing to look at.
+const SURE: f64 = 0.7;
 /// What nobody has said.
 const UNSAID: &str = "unspecified";
 
@@ -26,7 +31,8 @@ pub(crate) fn write(described: &Described, wish: &Wish, parts: Parts<'_, '_>) ->
     let model = wish.model.clone().unwrap_or_else(|| model_of(&wish.endpoint));
     let company = wish.company.clone().or_else(|| described.company.clone());
     let company = company.unwrap_or_else(|| company_of(&wish.endpoint, provider));
-    let mut warnings = fit.warnings.clone();
+    let mut warnings: Vec<String> = doubt(&guess).into_iter().collect();
+    warnings.extend(fit.warnings.iter().cloned());
     warnings.extend(fit.outputs.warnings.iter().cloned());
     for name in &fit.missing {
         warnings.push(format!(
@@ -53,19 +59,33 @@ pub(crate) fn write(described: &Described, wish: &Wish, parts: Parts<'_, '_>) ->
     }
     let offer = offer(&fit, wish, provider, (wire, described.deprecated));
     let head = head(described, wish, (&model, &company), &fit);
-    let sureness = guess.best.map(|(_, sureness)| sureness);
+    let (sureness, why) = guess.best.map(|(_, sureness, why)| (sureness, why)).unzip();
     Imported {
         path: format!("models/{}/{model}.toml", slug(&company)),
         text: format!("{head}\n{offer}"),
         offer,
         task: fit.task.id.clone(),
         sureness,
+        why: why.unwrap_or_default(),
         others: guess.others,
         mapped: fit.mapped,
         kept: fit.kept,
         warnings,
         model,
     }
+}
+
+/// What is to be said of a task that is a guess and no more.
+fn doubt(guess: &Guess) -> Option<String> {
+    let (task, sureness, why) = guess.best.as_ref()?;
+    let others: Vec<&str> = guess.others.iter().map(TaskId::as_str).take(3).collect();
+    (*sureness < SURE).then(|| {
+        format!(
+            "the task is a guess, {task}, because {}; {} would fit too, and --task says which it is",
+            why.join(" and "),
+            others.join(", ")
+        )
+    })
 }
 
 fn head(
@@ -123,6 +143,10 @@ fn offer(
         say("wire", wire);
     }
     say("source", "schema of the provider, read by impasto models import");
+    let counts = provider.count.as_ref().is_some_and(|count| count.unit.is_none());
+    if let Some(unit) = wish.counted_in.as_ref().filter(|_| counts) {
+        lines.push(format!("count = {{ unit = {} }}", quoted(unit)));
+    }
     match &wish.price {
         Some(price) => lines.push(format!("price = {price}")),
         None => lines.push("price = \"unknown\"  # fill in".to_owned()),

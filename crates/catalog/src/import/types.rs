@@ -3,11 +3,15 @@
 //! References are followed within the document, `allOf` is merged, a choice of a type and `null` is
 //! that type. Depth is limited, so that a schema of itself ends.
 
+use std::cell::Cell;
+
 use impasto_domain::MediaKind;
 use serde_json::{Map, Value as Json};
 
 /// How deep references and nestings are followed.
 const DEPTH_MAX: usize = 12;
+/// The most schemas of a document that are looked at, each time that something refers to one.
+const SCHEMAS_MAX: u32 = 50_000;
 /// The longest description that is kept, in characters.
 const ABOUT_CHARS_MAX: usize = 300;
 /// The most words of an enumeration that are kept.
@@ -61,7 +65,7 @@ pub struct Parameter {
 
 impl Parameter {
     /// What a schema of that name says.
-    pub(crate) fn of(root: &Json, name: &str, schema: &Json, required: bool) -> Self {
+    pub(crate) fn of(root: &Root<'_>, name: &str, schema: &Json, required: bool) -> Self {
         let schema = resolved(root, schema, 0);
         let kind = kind(&schema);
         let list = matches!(kind, Kind::List(_));
@@ -107,15 +111,34 @@ pub(crate) fn words_of(schema: &Json, key: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A document, and how many more schemas of it are looked at: references can multiply without end.
+pub(crate) struct Root<'j> {
+    document: &'j Json,
+    left: Cell<u32>,
+}
+
+impl<'j> Root<'j> {
+    pub(crate) fn of(document: &'j Json) -> Self {
+        Self { document, left: Cell::new(SCHEMAS_MAX) }
+    }
+
+    /// Whether one more is looked at.
+    pub(crate) fn goes_on(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
 /// The schema without references and compositions at its top.
-pub(crate) fn resolved(root: &Json, schema: &Json, depth: usize) -> Json {
-    if depth > DEPTH_MAX {
+pub(crate) fn resolved(root: &Root<'_>, schema: &Json, depth: usize) -> Json {
+    if depth > DEPTH_MAX || !root.goes_on() {
         return Json::Object(Map::new());
     }
     let Some(object) = schema.as_object() else { return Json::Object(Map::new()) };
     let mut merged = Map::new();
     if let Some(target) = object.get("$ref").and_then(Json::as_str) {
-        let found = target.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        let found = target.strip_prefix('#').and_then(|pointer| root.document.pointer(pointer));
         lay(&mut merged, found.map(|found| resolved(root, found, depth + 1)));
         // The name of what is referred to often says what it is.
         let name = target.rsplit('/').next().unwrap_or_default();

@@ -11,6 +11,7 @@ pub(super) fn read_task(mut table: Table<'_>, id: &str) -> Task {
     let mut flag =
         |name: &'static str| table.get(name).and_then(|node| node.boolean()).unwrap_or_default();
     let (lazy_video, foreign_files) = (flag("lazy_video"), flag("foreign_files"));
+    let words = table.get("words").map(|node| node.texts()).unwrap_or_default();
     let input = table.get("input").map(|node| node.entries()).unwrap_or_default();
     let output = table.need("output").map(|node| node.entries()).unwrap_or_default();
     table.finish("a task");
@@ -18,6 +19,7 @@ pub(super) fn read_task(mut table: Table<'_>, id: &str) -> Task {
         id: TaskId::new(id),
         title,
         description,
+        words,
         input: input.into_iter().filter_map(|(key, node)| read_input(key, node)).collect(),
         output: output.into_iter().filter_map(|(key, node)| read_output(key, node)).collect(),
         lazy_video,

@@ -82,7 +82,7 @@ pub(super) fn read_offer(mut table: Table<'_>, model: &Model, catalog: &Catalog)
     let source = table.get("source").and_then(|node| node.text());
     let verified = table.get("verified").and_then(|node| node.boolean()).unwrap_or(true);
     let stated = table.get("capabilities").map(capability::read).unwrap_or_default();
-    let count = table.get("count").and_then(read_meter);
+    let count = table.get("count").and_then(|node| read_meter(node, false));
     let keys = Keys::of(&mut table);
     let (problems, span) = (table.problems, table.span);
     table.finish("an offer");
@@ -225,7 +225,7 @@ fn find_provider<'c>(node: Node<'_>, catalog: &'c Catalog) -> Option<&'c Provide
     provider
 }
 
-fn find_task<'c>(node: Node<'_>, catalog: &'c Catalog) -> Option<&'c Task> {
+pub(super) fn find_task<'c>(node: Node<'_>, catalog: &'c Catalog) -> Option<&'c Task> {
     let id = TaskId::new(node.text()?);
     let task = catalog.tasks.get(&id);
     if task.is_none() {

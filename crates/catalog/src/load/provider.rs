@@ -1,10 +1,14 @@
 //! Reads providers.
 
-use impasto_domain::ProviderId;
+use std::collections::BTreeMap;
+
+use impasto_domain::{ProviderId, TaskId};
 use serde::de::DeserializeOwned;
 
 use super::model::{read_concurrency, read_needs};
+use super::offer::find_task;
 use crate::body::FileForm;
+use crate::catalog::Catalog;
 use crate::meter::Meter;
 use crate::provider::{Auth, AuthScheme, Concurrency, Provider};
 use crate::read::{Node, Table, suggestion};
@@ -19,7 +23,7 @@ const FORMS: [(&str, FileForm); 5] = [
 ];
 
 /// Reads a provider. What cannot be read is reported and left out.
-pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
+pub(super) fn read_provider(mut table: Table<'_>, id: &str, catalog: &Catalog) -> Provider {
     let words = |node: Option<Node<'_>>| node.and_then(|node| node.words()).unwrap_or_default();
     let title = words(table.need("title"));
     let description = words(table.need("description"));
@@ -32,10 +36,11 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
     let rate = table.get("rate").and_then(|node| told(node));
     let errors = table.get("errors").and_then(|node| told(node)).unwrap_or_default();
     let wires = table.get("wires");
-    let count = table.get("count").and_then(read_meter);
+    let count = table.get("count").and_then(|node| read_meter(node, true));
     let upload = table.get("upload").and_then(|node| told(node));
     let files = table.get("files").and_then(|node| node.one_of("way for a file", &FORMS));
     let idempotency_header = table.get("idempotency_header").and_then(|node| node.words());
+    let categories = table.get("categories").map(|node| read_categories(node, catalog));
     let probe = table.get("probe");
     let schemas = table.get("schemas").and_then(|node| node.text()).unwrap_or_default();
     let site = table.get("site").and_then(|node| node.words());
@@ -57,6 +62,7 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
         upload,
         files,
         idempotency_header,
+        categories: categories.unwrap_or_default(),
         probe: probe.and_then(|node| told(node)).unwrap_or_default(),
         schemas,
         site,
@@ -73,15 +79,24 @@ pub(super) fn read_provider(mut table: Table<'_>, id: &str) -> Provider {
     provider
 }
 
+/// Reads which tasks the provider's words for kinds of work stand for.
+fn read_categories(node: Node<'_>, catalog: &Catalog) -> BTreeMap<String, Vec<TaskId>> {
+    let tasks = |node: Node<'_>| {
+        let items = node.items().into_iter();
+        items.filter_map(|item| Some(find_task(item, catalog)?.id.clone())).collect()
+    };
+    node.entries().into_iter().map(|(key, node)| (key.name.to_owned(), tasks(node))).collect()
+}
+
 /// Something that says of itself how it is read; what is wrong with it is told where it is.
 fn told<T: DeserializeOwned>(node: Node<'_>) -> Option<T> {
     node.told()
 }
 
-/// Reads where an answer says how much was billed.
-pub(super) fn read_meter(node: Node<'_>) -> Option<Meter> {
+/// Reads where an answer says how much was billed; not `is_whole` where the provider's file says where.
+pub(super) fn read_meter(node: Node<'_>, is_whole: bool) -> Option<Meter> {
     let meter: Meter = node.told()?;
-    if let Some(problem) = meter.problem() {
+    if let Some(problem) = meter.problem(is_whole) {
         node.problem(problem, Some("header = \"x-billed-units\"".to_owned()));
     }
     Some(meter)

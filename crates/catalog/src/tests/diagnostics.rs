@@ -295,6 +295,31 @@ fn the_name_of_a_task_is_no_name_of_a_model() {
 }
 
 #[test]
+fn a_name_stands_for_one_model() {
+    let other = pencil("price = \"free\"").replace("\"pencil\"", "\"brush\"");
+    let other = other.replacen("\n[[offers]]", "\naliases = [\"Pencil\"]\n[[offers]]", 1);
+    let said = said(&[
+        ("models/acme/pencil.toml", &pencil("price = \"free\"")),
+        ("models/acme/brush.toml", &other),
+    ]);
+    assert_snapshot!(said, @r#"
+    error: `Pencil` is the name of the model `pencil` already
+      --> models/acme/brush.toml:10:12
+       |
+    10 | aliases = ["Pencil"]
+       |            ^^^^^^^^
+       = help: take the alias out of one of them
+    "#);
+}
+
+#[test]
+fn a_part_of_a_name_is_answered_with_names_that_have_it() {
+    let catalog = crate::Catalog::embedded().unwrap();
+    let hint = catalog.model_named("sora").unwrap_err().hint.unwrap();
+    assert!(hint.starts_with("did you mean `sora-2` or "), "{hint}");
+}
+
+#[test]
 fn a_default_must_be_of_its_type_and_within_its_limits() {
     let task = TASK
         .replace("default = 1\n", "default = 9\n")

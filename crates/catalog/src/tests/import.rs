@@ -1,16 +1,17 @@
 //! Schemas become files that load, and nothing of them is lost.
 
-use impasto_domain::{AssetRef, Field, MediaKind, Type, Value, Values};
+use impasto_domain::{AssetRef, MediaKind, Values};
 use serde_json::{Value as Json, json};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
+use super::published::published;
 use crate::example::value_for;
 use crate::import::{Imported, Wish, import};
-use crate::{Catalog, FilePart, Layer, Offer, Place, Shape, Verb};
+use crate::{Catalog, FilePart, Layer, Offer};
 
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::embedded().unwrap());
+pub(super) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::embedded().unwrap());
 
 const QUEUE: &str = include_str!("schemas/queue.json");
 const CONTAINER: &str = include_str!("schemas/container.json");
@@ -19,7 +20,7 @@ const PLAIN: &str = include_str!("schemas/plain.json");
 /// The catalogue is large: so many offers are passed over for one that is looked at.
 const EVERY: usize = 4;
 
-fn wish(provider: &str, endpoint: &str) -> Wish {
+pub(super) fn wish(provider: &str, endpoint: &str) -> Wish {
     Wish { provider: provider.to_owned(), endpoint: endpoint.to_owned(), ..Wish::default() }
 }
 
@@ -28,7 +29,7 @@ fn read(text: &str) -> Json {
 }
 
 /// The catalogue with the imported file in it.
-fn loaded(imported: &Imported) -> Catalog {
+pub(super) fn loaded(imported: &Imported) -> Catalog {
     let files = vec![(imported.path.clone(), imported.text.clone())];
     let own = Layer { name: "own".to_owned(), files };
     match Catalog::load(&[Layer::embedded(), own]) {
@@ -169,137 +170,6 @@ fn a_bare_schema_of_an_input_is_enough() {
     loaded(&imported);
 }
 
-/// What a provider would publish of the endpoint of an offer; nothing where the offer does more with
-/// its input than a schema can tell.
-fn published(offer: &Offer) -> Option<Json> {
-    let task = &CATALOG.tasks[&offer.task];
-    let (mut properties, mut required) = (serde_json::Map::new(), Vec::new());
-    for (name, rule) in &offer.map.rules {
-        let own = offer.own.iter().find(|field| field.name == *name);
-        let field = own.or_else(|| task.input_field(name))?;
-        let wire = match rule.to.as_slice() {
-            [] => name.clone(),
-            [Place::Body(pointer)] if pointer.is_key() => pointer.to_string(),
-            _ => return None,
-        };
-        let narrowing = offer.params.get(name).cloned().unwrap_or_default();
-        let narrowed = narrowing.narrow(field);
-        let mut schema = shape(&narrowed, &rule.verbs)?;
-        let default = narrowing.default.or_else(|| own.and_then(|own| own.default.clone()));
-        if let Some(default) = default {
-            let default = rule.verbs.iter().fold(default, |default, verb| verb.change(default));
-            schema["default"] = default.to_json();
-        }
-        if field.required || narrowing.required {
-            required.push(wire.clone());
-        }
-        properties.insert(wire, schema);
-    }
-    if let Some(size) = &offer.map.size {
-        let Some(Place::Body(to)) = &size.to else { return None };
-        if !size.object || !to.is_key() {
-            return None;
-        }
-        let words: Vec<Json> = size.names.values().map(Value::to_json).collect();
-        let free = json!({"type": "object", "title": "ImageSize",
-            "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}}});
-        let schema = json!({"anyOf": [free, {"type": "string", "enum": words}]});
-        properties.insert(to.to_string(), schema);
-    }
-    let mut answer = json!({});
-    for rule in &offer.outputs.as_ref()?.rules {
-        put(&mut answer, &rule.at.first()?.to_string(), &rule.ty);
-    }
-    let input = json!({"type": "object", "properties": properties, "required": required});
-    Some(json!({"input": input, "output": answer}))
-}
-
-/// The schema of what an endpoint takes for a field.
-fn shape(field: &Field, verbs: &[Verb]) -> Option<Json> {
-    let mut schema = of_type(&field.ty, &field.name);
-    let words: Vec<Json> = field.values.iter().map(|word| json!(word)).collect();
-    let (mut words, mut text) = (words, false);
-    for verb in verbs {
-        match verb {
-            Verb::Enum(map) => {
-                let renamed = |word: &Json| word.as_str().and_then(|word| map.get(word));
-                words =
-                    words.iter().map(|w| renamed(w).map_or(w.clone(), Value::to_json)).collect();
-                if words.is_empty() || words.iter().any(|word| !word.is_string()) {
-                    return None;
-                }
-            }
-            Verb::Snap(steps) => words = steps.iter().map(|step| json!(step)).collect(),
-            Verb::As(Shape::Text) => {
-                text = true;
-                words =
-                    words.iter().map(|word| json!(word.as_f64().unwrap().to_string())).collect();
-            }
-            Verb::As(Shape::Integer) => {
-                schema["type"] = json!("integer");
-                words = words.iter().map(|word| json!(word.as_f64().unwrap() as i64)).collect();
-            }
-            Verb::Affix(before, after) => {
-                text = true;
-                let around =
-                    |word: &Json| json!(format!("{before}{}{after}", word.as_f64().unwrap()));
-                words = words.iter().map(around).collect();
-            }
-            Verb::First => schema = schema["items"].clone(),
-            Verb::List => schema = json!({"type": "array", "items": schema}),
-            _ => return None,
-        }
-    }
-    if text {
-        schema = json!({"type": "string"});
-    }
-    if text && words.is_empty() {
-        return None;
-    }
-    let (least, most) =
-        if schema["type"] == "array" { ("minItems", "maxItems") } else { ("minimum", "maximum") };
-    if !words.is_empty() {
-        schema["enum"] = words.into();
-    } else if schema["type"] != "string" {
-        schema[least] = json!(field.min);
-        schema[most] = json!(field.max);
-    } else if field.max_chars.is_some() {
-        schema["maxLength"] = json!(field.max_chars);
-    }
-    Some(schema)
-}
-
-fn of_type(ty: &Type, name: &str) -> Json {
-    match ty {
-        Type::Text | Type::Prompt => json!({"type": "string"}),
-        Type::Integer => json!({"type": "integer"}),
-        Type::Number => json!({"type": "number"}),
-        Type::Boolean => json!({"type": "boolean"}),
-        Type::Media(_) => json!({"type": "string", "description": format!("URL of the {name}")}),
-        Type::Json => json!({}),
-        Type::List(item) => json!({"type": "array", "items": of_type(item, name)}),
-    }
-}
-
-/// Puts an output into the schema of an answer.
-fn put(answer: &mut Json, place: &str, ty: &Type) {
-    let mut at = answer;
-    for key in place.split('/').skip(1) {
-        if key == "*" {
-            at["type"] = json!("array");
-            at = &mut at["items"];
-        } else {
-            at["type"] = json!("object");
-            at = &mut at["properties"][key];
-        }
-    }
-    let leaf = match ty {
-        Type::List(item) if place.contains('*') => of_type(item, "file"),
-        ty => of_type(ty, "file"),
-    };
-    *at = leaf;
-}
-
 #[test]
 fn what_a_provider_publishes_of_an_offer_becomes_that_offer_again() {
     let (mut all, mut asked, mut guessed) = (Vec::new(), 0, 0);
@@ -347,6 +217,29 @@ fn what_a_provider_publishes_of_an_offer_becomes_that_offer_again() {
         others.join("\n")
     );
     assert!(guessed * 10 >= asked * 9, "{guessed} of {asked}");
+}
+
+#[test]
+fn references_that_multiply_come_to_an_end() {
+    let again = json!({"$ref": "#/components/schemas/Node"});
+    let many: serde_json::Map<String, Json> =
+        (0..60).map(|number| (format!("p{number}"), again.clone())).collect();
+    let all = vec![again.clone(); 12];
+    for node in [
+        json!({"type": "object", "properties": many, "allOf": all}),
+        json!({"anyOf": all, "properties": many}),
+        json!({"oneOf": all, "items": again}),
+    ] {
+        let document = json!({"components": {"schemas": {
+            "Input": {"type": "object", "properties": {"prompt": {"type": "string"}, "tree": again}},
+            "Output": again, "Node": node,
+        }}});
+        let began = std::time::Instant::now();
+        let wish = Wish { task: Some("text-to-image".into()), ..wish("fal", "acme/tree") };
+        let imported = import(&document, &wish, &CATALOG).unwrap();
+        assert!(imported.kept.contains(&"tree".to_owned()), "{:?}", imported.kept);
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    }
 }
 
 fn any_schema() -> impl Strategy<Value = Json> {

@@ -132,6 +132,8 @@ fn answers_are_read_where_the_file_says() {
     }))
     .unwrap();
     assert_eq!(probe.models_in(&json!({"models": [{"name": "models/eye-1"}]})), ["eye-1"]);
+    let keyed = json!({"models": [{"name": {"models/eye-1": {"most": 3}, "eye-2": null}}]});
+    assert_eq!(probe.models_in(&keyed), ["eye-2", "eye-1"]);
     assert!(probe.lists("eye-1") && !probe.lists("ear-1"));
     assert!(probe.says_gone(404) && !probe.says_gone(500));
 }

@@ -294,7 +294,7 @@ fn check_counted(lines: &str, meters: (&str, &str), told: &str, micros: Option<i
     let header = |name: &str| (name == "x-counted").then(|| told.to_owned());
     let body = serde_json::json!({ "usage": { "seconds": 8 } });
     let seen = Seen { status: 200, header: &header, body: &body };
-    let counted = offer.counted(&provider, &seen, Money::micros(400_000));
+    let counted = offer.counted(&provider, &seen);
     assert_eq!(counted, micros.map(Money::micros), "{lines} {meters:?} {told}");
 }
 
@@ -305,17 +305,21 @@ struct Meters {
 
 #[test]
 fn what_the_provider_counts_settles_a_plain_price() {
-    let any = ("count = { header = \"X-Counted\" }", "");
+    let header = "count = { header = \"X-Counted\" }";
+    let any = (header, "count = { unit = \"second\" }");
     let second = "lines = [{ per = \"second\", usd = 0.1 }]";
     check_counted(second, any, "5.5", Some(550_000));
     for silent in ["", "five", "-1", "0", "inf", "NaN"] {
         check_counted(second, any, silent, None);
     }
     check_counted(second, ("", ""), "5.5", None);
-    // What is far from what was expected counts something else.
-    check_counted(second, any, "16", Some(1_600_000));
-    check_counted(second, any, "16.1", None);
-    check_counted(second, any, "0.9", None);
+    // However far it is from what was expected,
+    check_counted(second, any, "160", Some(16_000_000));
+    check_counted(second, any, "0.1", Some(10_000));
+    // and not, however near, where it counts something else or nobody knows what it counts.
+    check_counted(second, (header, ""), "4", None);
+    check_counted(second, (header, "count = { unit = \"request\" }"), "4", None);
+    check_counted(second, (header, "count = { unit = \"input_second\" }"), "4", None);
     // Only one plain line leaves no doubt.
     for doubtful in [
         "lines = [{ per = \"second\", usd = 0.1, tiers = [{ when = { resolution = \"4k\" }, usd = 0.3 }] }]",

@@ -74,13 +74,8 @@ impl Answer {
     }
 
     /// What the provider counted, as money, where it says and the price leaves no doubt.
-    pub(crate) fn counted(
-        &self,
-        offer: &Offer,
-        provider: &Provider,
-        expected: Money,
-    ) -> Option<Money> {
-        self.seen(|seen| offer.counted(provider, seen, expected))
+    pub(crate) fn counted(&self, offer: &Offer, provider: &Provider) -> Option<Money> {
+        self.seen(|seen| offer.counted(provider, seen))
     }
 
     /// Lets the provider's table of errors look at it.

@@ -93,8 +93,7 @@ impl Account<'_> {
             self.provider.title
         );
         Err(Error::unavailable(message).hint(
-            "say in `public_base` of the server's configuration where others reach it, use a model of \
-             another provider, or a file that this provider made within the last minutes",
+            "say where others reach this server (`serve --public-base`), use a model of another provider, or a file that this provider made within the last minutes",
         ))
     }
 

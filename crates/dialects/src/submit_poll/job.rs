@@ -147,8 +147,8 @@ impl Running<'_> {
         match output {
             Ok(output) => {
                 self.account.forget_lines(self.name);
-                let (provider, estimate) = (self.account.provider, self.handle.expected);
-                let counted = |answer: &Answer| answer.counted(self.offer, provider, estimate);
+                let provider = self.account.provider;
+                let counted = |answer: &Answer| answer.counted(self.offer, provider);
                 let cost = self.cost(result).or_else(|| self.cost(told));
                 let cost = cost.or_else(|| counted(result)).or_else(|| counted(told));
                 let expected = Some(self.handle.expected).filter(|money| !money.is_zero());

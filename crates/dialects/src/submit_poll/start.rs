@@ -124,7 +124,7 @@ impl Submission<'_> {
         let most = self.account.hosted.options().kept_answer_bytes_max;
         if links && answer.bytes.len() <= most && self.has_output(&answer) {
             let facts = self.facts.clone();
-            let expected = self.cost(call, &answer).unwrap_or(call.estimate);
+            let expected = self.cost(&answer).unwrap_or(call.estimate);
             let handle = Handle { facts, expected, answer: Some(answer.json), ..Handle::default() };
             return Ok(Started::Running(handle.write()));
         }
@@ -132,7 +132,7 @@ impl Submission<'_> {
     }
 
     async fn done(&self, call: &StartCall, answer: &Answer) -> Result<Started, Failure> {
-        let cost = self.cost(call, answer);
+        let cost = self.cost(answer);
         let output = self.output(answer, &call.bench).await;
         match output {
             Ok(output) => Ok(Started::Done(Ended { output, cost })),
@@ -145,9 +145,9 @@ impl Submission<'_> {
     }
 
     /// What it cost, if the answer says that or what was counted.
-    fn cost(&self, call: &StartCall, answer: &Answer) -> Option<Money> {
+    fn cost(&self, answer: &Answer) -> Option<Money> {
         let told = self.wire.cost.as_ref().and_then(|charge| charge.read(&answer.json));
-        told.or_else(|| answer.counted(self.offer, self.account.provider, call.estimate))
+        told.or_else(|| answer.counted(self.offer, self.account.provider))
     }
 
     async fn output(

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Place, answer, repository_text};
+use crate::harness::{Answer, Place, answer, repository_text, small_photo};
 
 const ENDPOINT: &str = "acme-labs/lumen-3/image-to-video";
 
@@ -82,7 +82,9 @@ fn run_at(place: &Place, fake: &Fake, arguments: &[&str]) -> Answer {
         .env("IMPASTO_CONFIG", settings)
         .env("IMPASTO_FAL_URL", format!("http://{}", fake.address));
     command.env("IMPASTO_REPLICATE_URL", format!("http://{}", fake.address));
+    command.env("IMPASTO_RUNWAY_URL", format!("http://{}", fake.address));
     command.env_remove("FAL_KEY").env_remove("REPLICATE_API_TOKEN").env("RUST_LOG", "off");
+    command.env_remove("RUNWAYML_API_SECRET");
     answer(&command.output().unwrap())
 }
 
@@ -172,6 +174,9 @@ fn a_provider_is_asked_for_schema_and_price_where_its_file_says_how() {
     assert!(fake.asked()[0].ends_with("authorization: Key hush-hush "), "{:?}", fake.asked());
     let shown = place.succeed(&["models", "show", "lumen"]);
     assert!(shown.stdout.contains("$0.30 per second"), "{}", shown.stdout);
+    let file = place.path("data/catalog/models/acme-labs/lumen.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains("count = { unit = \"second\" }"), "what it counts in is known: {text}");
     let unknown = run_at(
         &place,
         &fake,
@@ -235,10 +240,113 @@ fn probing_tells_what_has_changed_and_what_cannot_be_learned() {
     assert_eq!(told.code, 1);
     assert!(told.stdout.contains("any more (status 404)"), "{}", told.stdout);
 
-    let unpaid = run_at(&place, &gone, &["catalog", "probe", "--provider", "runway"]);
+    let unpaid = run_at(&place, &gone, &["catalog", "probe", "--provider", "stability"]);
     assert!(unpaid.stdout.contains("cannot be probed without paying"), "{}", unpaid.stdout);
     let keyless = run_at(&place, &gone, &["catalog", "probe", "--provider", "replicate"]);
     assert!(keyless.stdout.contains("set REPLICATE_API_TOKEN"), "{}", keyless.stdout);
+}
+
+#[test]
+fn what_an_account_may_use_tells_what_is_gone() {
+    let place = Place::new();
+    assert_eq!(set_key(&place, "runway", "hush").code, 0);
+    let listed = place.succeed(&["--json", "models", "--provider", "runway"]).json();
+    let model = |model: &Value| model["id"].as_str().unwrap().to_owned();
+    let models: Vec<String> = listed.as_array().unwrap().iter().map(model).collect();
+    let first = place.succeed(&["--json", "models", "show", &models[0]]).json();
+    let offers = first["offers"].as_array().unwrap().clone();
+    let offer = offers.iter().find(|offer| offer["provider"] == "runway").unwrap();
+    let endpoint = offer["endpoint"].as_str().unwrap().to_owned();
+    let probe = ["--json", "catalog", "probe", "--provider", "runway", "--model", &models[0]];
+    let there = endpoint.clone();
+    let fake = Fake::new(Box::new(move |_| (200, json!({ "tier": { "models": { &there: {} } } }))));
+    let told = run_at(&place, &fake, &probe);
+    assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
+    assert!(fake.asked()[0].starts_with("GET /v1/organization "), "{:?}", fake.asked());
+    let fake = Fake::new(Box::new(|_| (200, json!({ "tier": { "models": { "other": {} } } }))));
+    let told = run_at(&place, &fake, &probe);
+    assert_eq!(told.code, 1, "{}{}", told.stdout, told.stderr);
+    let gone = format!("the provider does not list `{endpoint}` any more");
+    assert!(told.stdout.contains(&gone), "{}", told.stdout);
+}
+
+#[test]
+fn an_odd_endpoint_is_imported_with_no_work_by_hand_and_called() {
+    let place = Place::new();
+    let odd = json!({
+        "openapi": "3.0.4",
+        "info": {"title": "Queue", "x-fal-metadata": {"endpointId": "acme/qux", "category": "image-to-image"}},
+        "components": {"schemas": {
+            "Wishes": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Wish"}]},
+            "Wish": {"allOf": [{"type": "object", "properties": {"again": {"$ref": "#/components/schemas/Wish"}}}]},
+            "Picture": {"type": "object", "properties": {"url": {"type": "string"}}},
+        }},
+        "paths": {"/acme/qux": {"post": {
+            "requestBody": {"content": {"application/json": {"schema": {"type": "object",
+                "properties": {
+                    "photo_link": {"type": "string", "format": "uri", "description": "URL of the photo"},
+                    "order": {"type": "string"},
+                    "wishes": {"$ref": "#/components/schemas/Wishes"},
+                }, "required": ["photo_link", "order"]}}}},
+            "responses": {"200": {"content": {"application/json": {"schema": {"type": "object",
+                "properties": {"it": {"$ref": "#/components/schemas/Picture"}}}}}}},
+        }}},
+    });
+    let at: Arc<Mutex<String>> = Arc::default();
+    let own = Arc::clone(&at);
+    let fake = Fake::new(Box::new(move |asked| match asked {
+        asked if asked.contains("/openapi.json") => (200, odd.clone()),
+        asked if asked.starts_with("POST /storage/") => {
+            let put = format!("http://{}/put", own.lock().unwrap());
+            (200, json!({"upload_url": put, "file_url": "https://files.example/mug.png"}))
+        }
+        asked if asked.starts_with("PUT ") => (200, json!({})),
+        asked if asked.starts_with("POST ") => (422, json!({"detail": "it came through"})),
+        _ => (404, json!({"detail": "no"})),
+    }));
+    fake.address.clone_into(&mut at.lock().unwrap());
+    assert_eq!(set_key(&place, "fal", "hush").code, 0);
+    let import = ["models", "import", "--provider", "fal", "--endpoint", "acme/qux"];
+    let told = run_at(&place, &fake, &import);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stdout.contains("task    edit-image"), "{}", told.stdout);
+    assert!(told.stdout.contains("fal sorts it under `image-to-image`"), "{}", told.stdout);
+    assert!(told.stdout.contains("order as prompt"), "{}", told.stdout);
+    let picture = place.path("mug.png");
+    std::fs::write(&picture, small_photo()).unwrap();
+    let input = format!("images=@{}", picture.display());
+    let call = ["generate", "edit-image", "-i", &input, "-i", "prompt=blue", "--model", "qux"];
+    let told = run_at(&place, &fake, &call);
+    assert!(told.stderr.contains("it came through"), "{}{}", told.stdout, told.stderr);
+    let asked = fake.asked();
+    let posted = asked.iter().find(|asked| asked.starts_with("POST /acme/qux "));
+    let posted = posted.unwrap_or_else(|| panic!("{asked:?}"));
+    assert!(posted.contains("\"order\":\"blue\"") && posted.contains("files.example/mug.png"));
+}
+
+#[test]
+fn an_address_of_a_schema_does_not_lead_inside() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _head = stream.read(&mut [0; 4096]);
+            let inside = "location: http://169.254.169.254/latest/meta-data\r\ncontent-length: 0";
+            let _gone = write!(stream, "HTTP/1.1 302 X\r\n{inside}\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let settings =
+        place.write("settings.toml", format!("[network]\ntrusted_hosts = [\"{address}\"]\n"));
+    for url in [format!("http://{address}/schema.json"), "http://169.254.169.254/x.json".to_owned()]
+    {
+        let import = ["models", "import", &url, "--provider", "fal", "--endpoint", "acme/x"];
+        let mut command = place.command(&import);
+        let told = answer(&command.env("IMPASTO_CONFIG", &settings).output().unwrap());
+        assert_ne!(told.code, 0, "{}", told.stdout);
+        assert!(told.stderr.contains("169.254.169.254"), "{}", told.stderr);
+        assert!(!place.path("data/catalog/models").exists());
+    }
 }
 
 #[test]

@@ -86,6 +86,39 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
+fn a_model_is_shown_with_all_that_is_known_of_it() {
+    let place = Place::new();
+    let shown = place.succeed(&["models", "show", "veo-3.1"]).stdout;
+    for fact in [
+        "training data",
+        "licence",
+        "can            first_frame, last_frame, native_audio",
+        "longest        8 s",
+        "largest        4k",
+        "references     up to 3 pictures",
+        "on Artificial Analysis",
+        "usual call",
+        "fal-ai/veo3.1/reference-to-video",
+    ] {
+        assert!(shown.contains(fact), "{fact} in {shown}");
+    }
+    // A time that somebody measured is told from one that such work usually takes.
+    let shown = place.succeed(&["models", "show", "flux-2-pro"]).stdout;
+    let row = shown.lines().find(|line| line.contains(" fal-ai/flux-2-pro ")).unwrap();
+    assert!(row.contains(" 10.4 s "), "{row}");
+    let told = place.succeed(&["--json", "models", "show", "flux-2-pro"]).json();
+    let offers = told["offers"].as_array().unwrap();
+    assert!(offers.iter().any(|offer| offer["time"]["source"].is_string()), "{told}");
+    let gone = place.succeed(&["models", "show", "veo-2"]).stdout;
+    assert!(gone.contains("is retired since 2026-06-30; use `veo-3.1`"), "{gone}");
+    assert!(
+        gone.lines().filter(|line| line.contains("fal-ai/veo2")).all(|row| row.contains("retired"))
+    );
+    let gone = place.run(&["models", "show", "sora"]);
+    assert!(gone.stderr.contains("did you mean `sora-2`"), "{}", gone.stderr);
+}
+
+#[test]
 fn a_folder_of_the_users_lies_on_top() {
     let place = Place::new();
     std::fs::create_dir_all(place.path("mine/models/acme")).unwrap();
