@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use impasto_domain::{
-    AssetRef, Digest, InstanceKey, MediaFacts, News, Result, TenantId, Workbench,
+    AssetRef, Digest, InstanceKey, MediaFacts, News, Result, TenantId, Value, Values, Workbench,
 };
 use impasto_store::BlobStore;
 use tokio::sync::Notify;
@@ -107,7 +107,23 @@ pub(crate) struct Lent {
     pub(crate) tenant: TenantId,
     pub(crate) addresses: Addresses,
     /// The files that the run knows of: whoever asks for another does not get it.
-    pub(crate) known: BTreeSet<Digest>,
+    pub(crate) known: Arc<KnownFiles>,
+}
+
+/// The files of an attempt that others may fetch: those of its input, and what they became on the way.
+#[derive(Default)]
+pub(crate) struct KnownFiles(Mutex<BTreeSet<Digest>>);
+
+impl KnownFiles {
+    /// Adds every file of an input.
+    pub(crate) fn add(&self, input: &Values) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(input.values().flat_map(Value::assets).map(|asset| asset.digest));
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
 }
 
 /// A workbench over the blob store.
@@ -191,7 +207,7 @@ impl Workbench for EngineBench {
     }
 
     fn address(&self, asset: &AssetRef) -> Option<String> {
-        let lent = self.lent.as_ref().filter(|lent| lent.known.contains(&asset.digest))?;
+        let lent = self.lent.as_ref().filter(|lent| lent.known.has(&asset.digest))?;
         (lent.addresses)(&lent.tenant, asset)
     }
 
@@ -220,7 +236,9 @@ mod tests {
             Some(format!("https://media.example/{tenant}/{}", asset.digest.short()))
         });
         let tenant = TenantId::new("acme");
-        let lent = Lent { tenant, addresses, known: [given.digest].into() };
+        let known = Arc::<KnownFiles>::default();
+        known.add(&[("image".to_owned(), Value::from(given.clone()))].into());
+        let lent = Lent { tenant, addresses, known };
         let bench = bench.lending(Some(lent));
         let address = format!("https://media.example/acme/{}", given.digest.short());
         assert_eq!(bench.address(&given), Some(address));

@@ -9,6 +9,7 @@ use impasto_catalog::{Catalog, PromptStyle};
 use impasto_domain::{AssetRef, Digest, Error, Result, Task, Type, Value, Values, Workbench};
 use impasto_prompt::PromptSpec;
 
+use crate::bench::KnownFiles;
 use crate::driver::StartCall;
 use crate::parts::{Importer, Render};
 
@@ -19,6 +20,8 @@ pub(crate) struct Prepare {
     pub(crate) render: Render,
     pub(crate) importer: Arc<dyn Importer>,
     pub(crate) imported: Arc<Imported>,
+    /// The files that whoever does the work may fetch.
+    pub(crate) known: Arc<KnownFiles>,
 }
 
 /// Foreign files, and what was made of them lately.
@@ -64,6 +67,7 @@ impl Prepare {
             };
             let working = tokio::task::spawn_blocking(move || replaced_all(input, &other));
             input = working.await.map_err(|_| Error::internal("preparing a file panicked"))??;
+            self.known.add(&input);
         }
         call.input = if local { offer.map.apply(input) } else { input };
         Ok(call)
@@ -185,6 +189,7 @@ mod tests {
             render: Arc::new(|_, _| Err(Error::internal("nothing is described"))),
             importer: Arc::clone(&importer) as _,
             imported: Arc::default(),
+            known: Arc::default(),
         };
         let bench = Arc::new(Bench::default());
         assert_eq!(given(&prepare, &bench, "trim-video", true).await, b"ours");

@@ -27,7 +27,7 @@ use impasto_workflow::{Call, Command, Event, Outcome, State, Status, apply};
 use tokio::sync::mpsc;
 
 use crate::attempt::{AttemptTask, Begin, idempotency_key};
-use crate::bench::{EngineBench, Lent, Listener, ProgressTo, Stop};
+use crate::bench::{EngineBench, KnownFiles, Lent, Listener, ProgressTo, Stop};
 use crate::driver::{Slot, StartCall};
 use crate::identity::{output_key, takes_seed, with_seed};
 use crate::live::Inner;
@@ -417,10 +417,9 @@ impl Runner {
         }
     }
 
-    /// Which files of an input others can fetch. What is made of one on the way has no address.
-    fn lent(&self, input: &Values) -> Option<Lent> {
-        let addresses = Arc::clone(self.inner.addresses.get()?);
-        let known = input.values().flat_map(Value::assets).map(|asset| asset.digest).collect();
+    /// Which files of an input others can fetch.
+    fn lent(&self, known: &Arc<KnownFiles>) -> Option<Lent> {
+        let (addresses, known) = (Arc::clone(self.inner.addresses.get()?), Arc::clone(known));
         Some(Lent { tenant: self.tenant.clone(), addresses, known })
     }
 
@@ -436,15 +435,18 @@ impl Runner {
         self.stops.insert(key.clone(), Arc::clone(&stop));
         let input = self.state.instance(&key).and_then(|instance| instance.input.as_deref());
         let input = input.cloned().unwrap_or_default();
+        let known = Arc::<KnownFiles>::default();
+        known.add(&input);
         let bench =
             EngineBench::new(Arc::clone(&parts.blobs), Arc::clone(&stop), self.listener(&key))
-                .lending(self.lent(&input));
+                .lending(self.lent(&known));
         let input = with_seed(task, input, self.state.seed(), &key);
         let prepare = Prepare {
             catalog: Arc::clone(&self.catalog),
             render: Arc::clone(&parts.render),
             importer: Arc::clone(&parts.importer),
             imported: Arc::clone(&self.inner.imported),
+            known,
         };
         let call = StartCall {
             run: self.run.clone(),

@@ -336,6 +336,10 @@ pub(crate) struct ServeCommand {
         default_value = "127.0.0.1:8100"
     )]
     pub(crate) listen: SocketAddr,
+    /// Scheme and host at which others reach this server, such as https://media.example: providers that
+    /// take files only by an address fetch them there
+    #[arg(long, value_name = "URL", env = "IMPASTO_PUBLIC_BASE", value_parser = public_base)]
+    pub(crate) public_base: Option<String>,
     #[command(flatten)]
     pub(crate) settings: SettingsFlags,
     /// Speak TLS too, with a certificate for this machine's own names that is made for development
@@ -350,6 +354,16 @@ pub(crate) struct ServeCommand {
     /// How the log is written; RUST_LOG says how much of it
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub(crate) log: LogFormat,
+}
+
+/// An address that begins as addresses do and has nothing after the host and a path.
+fn public_base(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_sound = rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', ' '])
+    });
+    let wrong = || "this is no address of a server, such as https://media.example".to_owned();
+    is_sound.then(|| text.trim_end_matches('/').to_owned()).ok_or_else(wrong)
 }
 
 #[derive(Args, Debug)]

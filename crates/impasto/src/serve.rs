@@ -42,7 +42,9 @@ pub(crate) async fn serve(
     screen: Screen,
 ) -> Result<Exit> {
     log(command.log)?;
-    let settings = Settings::read(command.settings.config.as_deref())?;
+    let mut settings = Settings::read(command.settings.config.as_deref())?;
+    settings.server.public_base =
+        command.public_base.clone().unwrap_or(settings.server.public_base);
     let traces = collector::traces(&settings.network)?;
     let watch = Duration::from_millis(settings.catalog.watch_every_ms);
     let (house, parts, options) = parts(settings, global, screen)?;

@@ -65,6 +65,8 @@ struct Inner {
 struct Shelf {
     taken_in: HashMap<Digest, AssetRef>,
     renders: HashMap<Digest, AssetRef>,
+    /// Files lent to providers, and those lent before them.
+    lent: [HashMap<Digest, AssetRef>; 2],
     plans: HashMap<Digest, Arc<Plan>>,
 }
 
@@ -97,6 +99,7 @@ impl App {
         let (weak, base) = (Arc::downgrade(&self.inner), Base(base));
         Some(Arc::new(move |tenant, asset| {
             let app = Self { inner: weak.upgrade()? };
+            app.note_lent(asset);
             Some(app.file_url(&base, &Caller::reader(tenant.clone()), asset))
         }))
     }
@@ -225,6 +228,20 @@ impl App {
                 .hint("upload it first")
         })?;
         asset_of(&found.first.body)
+    }
+
+    /// A file that was lent to a provider though no tenant has it: it was made of one on the way.
+    pub(crate) fn lent(&self, digest: &Digest) -> Option<AssetRef> {
+        self.shelf().lent.iter().find_map(|lent| lent.get(digest)).cloned()
+    }
+
+    /// Notes what is lent. When too much is, the older half is forgotten.
+    fn note_lent(&self, asset: &AssetRef) {
+        let [new, old] = &mut self.shelf().lent;
+        if new.len() >= self.inner.options.known_renders.max(1) {
+            *old = std::mem::take(new);
+        }
+        new.insert(asset.digest, asset.clone());
     }
 
     /// What a file with these bytes became when it was taken in before.

@@ -523,6 +523,8 @@ fn of_model(
         return Ok(task);
     }
     let (model, offered) = find_model(catalog, name)?;
+    // One that is gone says what came after it, before anything is said of keys.
+    catalog.served_model(model.id.as_str())?;
     policy.models = vec![model.id.clone()];
     let candidates: Vec<&TaskId> = if call.tasks.is_empty() {
         offered.into_iter().chain(&model.tasks).collect()

@@ -56,7 +56,7 @@ impl Place {
         command.env("IMPASTO_DATA", self.path("data"));
         command.env("IMPASTO_CATALOG", self.path("catalog"));
         command.env("IMPASTO_CONFIG", self.path("impasto.toml")).env("RUST_LOG", "warn");
-        command.env_remove("IMPASTO_LISTEN");
+        command.env_remove("IMPASTO_LISTEN").env_remove("IMPASTO_PUBLIC_BASE");
         match &self.setup.misbehave {
             Some(spec) => command.env("IMPASTO_MISBEHAVE", spec),
             None => command.env_remove("IMPASTO_MISBEHAVE"),
@@ -84,9 +84,16 @@ impl Place {
 
     /// A server at this address.
     pub(crate) fn serve_at(&self, address: SocketAddr) -> Server {
+        self.serve_with(address, &[])
+    }
+
+    /// The same, with further arguments.
+    pub(crate) fn serve_with(&self, address: SocketAddr, arguments: &[&str]) -> Server {
         let log = self.path("server.log");
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = self.command(&["--json", "serve", "--listen", &address.to_string()]);
+        let listen = address.to_string();
+        let arguments = [&["--json", "serve", "--listen", &listen], arguments].concat();
+        let mut command = self.command(&arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

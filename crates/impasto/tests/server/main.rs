@@ -15,6 +15,7 @@ mod harness;
 mod hostile;
 mod keys;
 mod kill;
+mod lending;
 mod listeners;
 mod queue;
 mod receiver;

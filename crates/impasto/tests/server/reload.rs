@@ -6,7 +6,7 @@ use impasto_catalog::{Catalog, Layer};
 use impasto_domain::Values;
 use serde_json::json;
 
-use crate::client::{PATIENCE, get};
+use crate::client::{PATIENCE, get, post};
 use crate::harness::{Place, Setup};
 
 /// A provider of the test: another Impasto, by one of its faces.
@@ -99,4 +99,18 @@ fn what_a_server_publishes_of_a_model_is_imported_as_it_is_and_seen_without_a_re
     std::fs::remove_file(place.path("catalog/models/acme/broken.toml")).unwrap();
     std::fs::remove_file(place.path("catalog/models/acme/borrowed.toml")).unwrap();
     wait(|| get(second.address, "/replicate/v1/models/text-to-image/borrowed").status == 404);
+}
+
+#[test]
+fn a_model_that_is_gone_says_what_came_after_it() {
+    let place = Place::new(Setup::default());
+    let server = place.serve();
+    for model in ["veo-2", "fal-ai/veo2"] {
+        let input = json!({ "prompt": "a red mug" });
+        let body = json!({ "task": "text-to-video", "model": model, "input": input });
+        let reply = post(server.address, "/v1/runs", &[], &body);
+        assert_eq!((reply.status, reply.code().as_str()), (404, "not_found"), "{}", reply.text());
+        assert!(reply.text().contains("the model `veo-2` is retired since 2026-06-30"));
+        assert!(reply.text().contains("use `veo-3.1`"), "{}", reply.text());
+    }
 }
