@@ -65,8 +65,8 @@ struct Inner {
 struct Shelf {
     taken_in: HashMap<Digest, AssetRef>,
     renders: HashMap<Digest, AssetRef>,
-    /// Files lent to providers, and those lent before them.
-    lent: [HashMap<Digest, AssetRef>; 2],
+    /// Files of tenants lent to providers, and those lent before them.
+    lent: [HashMap<(TenantId, Digest), AssetRef>; 2],
     plans: HashMap<Digest, Arc<Plan>>,
 }
 
@@ -99,7 +99,7 @@ impl App {
         let (weak, base) = (Arc::downgrade(&self.inner), Base(base));
         Some(Arc::new(move |tenant, asset| {
             let app = Self { inner: weak.upgrade()? };
-            app.note_lent(asset);
+            app.note_lent(tenant, asset);
             Some(app.file_url(&base, &Caller::reader(tenant.clone()), asset))
         }))
     }
@@ -230,18 +230,20 @@ impl App {
         asset_of(&found.first.body)
     }
 
-    /// A file that was lent to a provider though no tenant has it: it was made of one on the way.
-    pub(crate) fn lent(&self, digest: &Digest) -> Option<AssetRef> {
-        self.shelf().lent.iter().find_map(|lent| lent.get(digest)).cloned()
+    /// A file that was lent to a provider though the tenant does not have it: it was made of one on the
+    /// way.
+    pub(crate) fn lent(&self, tenant: &TenantId, digest: Digest) -> Option<AssetRef> {
+        let key = (tenant.clone(), digest);
+        self.shelf().lent.iter().find_map(|lent| lent.get(&key)).cloned()
     }
 
     /// Notes what is lent. When too much is, the older half is forgotten.
-    fn note_lent(&self, asset: &AssetRef) {
+    fn note_lent(&self, tenant: &TenantId, asset: &AssetRef) {
         let [new, old] = &mut self.shelf().lent;
         if new.len() >= self.inner.options.known_renders.max(1) {
             *old = std::mem::take(new);
         }
-        new.insert(asset.digest, asset.clone());
+        new.insert((tenant.clone(), asset.digest), asset.clone());
     }
 
     /// What a file with these bytes became when it was taken in before.

@@ -55,7 +55,7 @@ cues = "/cues"
 fn speech(text: &str, format: Option<&str>) -> Values {
     let mut asked = input([("text", text.into()), ("voice", "default".into())]);
     if let Some(format) = format {
-        let options: Values = input([("?output_format", format.into())]);
+        let options: Values = input([("output_format_choice", format.into())]);
         asked.insert("options".to_owned(), options.into());
     }
     asked

@@ -166,7 +166,7 @@ pub(super) async fn file(
     let caller = Caller::reader(signed.tenant);
     // An address of ours is given only to whom the file may be shown.
     let asset = match app.asset(&caller.tenant, signed.digest).await {
-        Err(error) => app.lent(&signed.digest).ok_or(error)?,
+        Err(error) => app.lent(&caller.tenant, signed.digest).ok_or(error)?,
         Ok(asset) => asset,
     };
     app.send(&caller, &asset, &headers).await

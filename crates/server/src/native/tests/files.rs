@@ -60,14 +60,16 @@ async fn who_is_reached_from_elsewhere_lends_its_files() {
     let tenant = impasto_domain::TenantId::new("acme");
     let asset = house.app.asset(&tenant, digest).await.unwrap();
     let addresses = house.app.addresses().unwrap();
-    let fetch = async |tenant| {
-        let url = addresses(&tenant, &asset).unwrap();
+    let fetch = async |url: String| {
         let path = url.strip_prefix("https://media.example").unwrap().to_owned();
         let request = Request::get(path).header("host", "here").body(Body::empty()).unwrap();
         house.send(request).await
     };
-    assert_eq!(fetch(tenant).await.text(), "lent");
-    assert_eq!(fetch(impasto_domain::TenantId::new("other")).await.code(), "not_found");
+    assert_eq!(fetch(addresses(&tenant, &asset).unwrap()).await.text(), "lent");
+    let base = crate::files::Base("https://media.example".to_owned());
+    let stranger = crate::caller::Caller::reader(impasto_domain::TenantId::new("other"));
+    let unlent = house.app.file_url(&base, &stranger, &asset);
+    assert_eq!(fetch(unlent).await.code(), "not_found", "it is another's");
 }
 
 #[tokio::test]
