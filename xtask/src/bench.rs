@@ -211,7 +211,7 @@ fn row(what: &str, (ours, peer): (&Json, &Json), peer_name: &str, unit: &str) ->
         None => "?".to_owned(),
     };
     let beside = match peer {
-        Json::Null => format!("{peer_name} is not installed"),
+        Json::Null => format!("{peer_name}: none"),
         value => format!("{peer_name} {}", shown(value)),
     };
     let ratio = ours.as_f64().zip(peer.as_f64()).filter(|(_, peer)| *peer > 0.0);
@@ -272,7 +272,7 @@ mod tests {
             serde_json::json!({"figure": "a step", "ours": 50.0, "unit": "µs", "peer": 100.0});
         assert_eq!(rows_of(&alone), ["| a step | 50 µs | floor 100 µs | 0.50 |"]);
         let missing = serde_json::json!({"figure": "x", "ours": 5, "unit": "s", "peer": null, "peer_name": "p"});
-        assert_eq!(rows_of(&missing), ["| x | 5 s | p is not installed | – |"]);
+        assert_eq!(rows_of(&missing), ["| x | 5 s | p: none | – |"]);
     }
 
     #[test]

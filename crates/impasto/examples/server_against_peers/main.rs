@@ -168,7 +168,8 @@ fn figures(name: &str, target: &Target, gateway: Option<&Running>) -> Figures {
         tail_ms: one.tail_ms,
         rate_16: sixteen.a_second,
         rate_64: many.a_second,
-        speech_ms: speech.first_ms,
+        // A gateway that gives no speech has no figure of it.
+        speech_ms: if speech.calls > 0 { speech.first_ms } else { f64::NAN },
         burst_ms: burst.tail_ms,
         failures,
     }
