@@ -6,9 +6,11 @@
 //! Only for tests: nothing that is shipped depends on it.
 
 mod far;
+mod plain;
 mod stage;
 pub mod wire;
 
 pub use far::{FAR_PRICE, FarOptions, FarProvider, Oracle};
 pub use impasto_store_sql::{SqliteOptions, SqliteRuns};
+pub use plain::read_request;
 pub use stage::{Stage, catalog, compile, model_file, operations};

@@ -1,12 +1,13 @@
 //! A model on the day it appears: imported, used, checked, probed; and the keys that it needs.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use impasto_testkit::{model_file, read_request};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Place, answer, repository_text, small_photo};
@@ -46,20 +47,7 @@ impl Fake {
 }
 
 fn serve(mut stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some(bytes) = line.to_lowercase().strip_prefix("content-length:") {
-            length = bytes.trim().parse().unwrap();
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    let (head, body) = read_request(&stream).unwrap();
     let asked = head.lines().next().unwrap_or_default().to_owned();
     let key = head.lines().find(|line| line.to_lowercase().starts_with("authorization"));
     let body = String::from_utf8_lossy(&body);
@@ -415,15 +403,7 @@ fn keys_of_providers_are_kept_without_being_shown() {
 }
 
 /// A voice at a hosted provider, whose answer holds its sound.
-const VOICE: &str = r#"id = "voice"
-title = "Voice"
-company = "test"
-version = "1"
-licence = "MIT"
-training_data = "none"
-description = "A voice."
-tier = "hero"
-[[offers]]
+const VOICE: &str = r#"[[offers]]
 provider = "replicate"
 task = "text-to-speech"
 endpoint = "acme/voice"
@@ -452,8 +432,9 @@ fn compressed_sound_is_kept_as_its_provider_made_it_and_read_as_a_copy() {
         (201, prediction)
     }));
     assert_eq!(set_key(&place, "replicate", "hush").code, 0);
+    let (path, text) = model_file("voice", VOICE);
     std::fs::create_dir_all(place.path("data/catalog/models/test")).unwrap();
-    place.write("data/catalog/models/test/voice.toml", VOICE);
+    place.write(&format!("data/catalog/{path}"), text);
     let flow = place.write("flow.yaml", SAID_AND_CUT).to_string_lossy().into_owned();
     let told = run_at(&place, &fake, &["run", &flow, "-o", "out"]);
     assert_eq!(told.code, 0, "{}\n{}\n{:?}", told.stdout, told.stderr, fake.asked());

@@ -1,11 +1,12 @@
 //! A provider that takes files only by an address fetches them from a server that others reach.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use impasto_testkit::{model_file, read_request};
 use serde_json::{Value as Json, json};
 
 use crate::client::{Reply, get, post};
@@ -45,20 +46,7 @@ impl Fetching {
 }
 
 fn answer(mut stream: TcpStream, log: &Mutex<Vec<(String, Reply)>>, own: &str) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some(bytes) = line.to_lowercase().strip_prefix("content-length:") {
-            length = bytes.trim().parse().unwrap();
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    let (head, body) = read_request(&stream).unwrap();
     let (kind, body) = if head.starts_with("POST /draw/") {
         ("application/json", json!({ "made": format!("{own}/drawn") }).to_string().into_bytes())
     } else if head.starts_with("GET /drawn") {
@@ -93,25 +81,25 @@ fn provider(id: &str, path: &str, url: &str) -> String {
     )
 }
 
-fn model() -> String {
+/// A model that fetches, in its file.
+fn model() -> (String, String) {
     let offer = |provider: &str, task: &str, input: &str, output: &str| {
         format!(
             "[[offers]]\nprovider = \"{provider}\"\ntask = \"{task}\"\nendpoint = \"{task}\"\nwire = \"only\"\n\
              price = \"free\"\n[offers.input]\n{input}\n[offers.output]\n{output} = \"/made\"\n"
         )
     };
-    format!(
-        "id = \"fetcher\"\ntitle = \"Fetcher\"\ncompany = \"Acme\"\nversion = \"1\"\nlicence = \"MIT\"\n\
-         training_data = \"none\"\ndescription = \"Fetches.\"\ntier = \"draft\"\n{}{}{}",
+    let offers = [
         offer("drawing", "text-to-image", "prompt = {}", "images"),
         offer(
             "fetching",
             "edit-image",
             "prompt = {}\nimages = { to = \"file_url\", first = true, max = 1 }",
-            "images"
+            "images",
         ),
         offer("fetching", "upscale-video", "video = \"file_url\"", "video"),
-    )
+    ];
+    model_file("fetcher", &offers.concat())
 }
 
 /// A place whose catalogue has a provider that fetches, and one that draws.
@@ -123,8 +111,10 @@ fn place(url: &str) -> Place {
         let file = place.path(&format!("catalog/providers/{id}.toml"));
         std::fs::write(file, provider(id, path, url)).unwrap();
     }
-    std::fs::create_dir_all(place.path("catalog/models/acme")).unwrap();
-    std::fs::write(place.path("catalog/models/acme/fetcher.toml"), model()).unwrap();
+    let (path, text) = model();
+    let file = place.path(&format!("catalog/{path}"));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
     place
 }
 
