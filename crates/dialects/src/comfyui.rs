@@ -42,10 +42,11 @@ impl ComfyUi {
     async fn listen(&self, call: &StartCall) -> Option<oneshot::Sender<String>> {
         let (offer, provider) = call.offered().ok()?;
         let account = self.hosted().account(provider).ok()?;
+        let account = account.not_before(call.durable.clone());
         let ask =
             Ask::get(SOCKET).query("clientId", attempt_name(call)).timeout_ms(call.timeout_ms);
         let request = account.request(&ask).ok()?;
-        let socket = self.hosted().client().websocket(request).await.ok()?;
+        let socket = account.way_out().await.ok()?.websocket(request).await.ok()?;
         let rules = offer.outputs.iter().flat_map(|outputs| &outputs.rules);
         let output = rules.map(|rule| rule.name.clone()).next()?;
         let (tell, told) = oneshot::channel();

@@ -25,7 +25,7 @@ pub(crate) struct Begun<'c> {
 impl<'c> Begun<'c> {
     pub(crate) fn new(hosted: &'c Hosted, call: &'c StartCall) -> Result<Self> {
         let (offer, provider) = call.offered()?;
-        let account = hosted.account(provider)?;
+        let account = hosted.account(provider)?.not_before(call.durable.clone());
         let request = offer.request(&call.input);
         account.check_ways(&request.body, &call.input, &*call.bench)?;
         Ok(Self { call, offer, account, request })

@@ -31,7 +31,7 @@ use std::time::Duration;
 use impasto_catalog::Provider;
 use impasto_domain::{Digest, ProviderId, Result};
 use impasto_engine::Importer;
-use impasto_net::Client;
+use impasto_net::{Client, Limits};
 use serde::{Deserialize, Serialize};
 
 pub use account::{Account, Purpose};
@@ -135,9 +135,9 @@ impl Hosted {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The client by which everything goes out.
-    pub fn client(&self) -> &Client {
-        &self.inner.client
+    /// The limits of a request that says nothing of its own.
+    pub fn usual_limits(&self) -> Limits {
+        self.inner.client.options().limits
     }
 
     /// The limits.

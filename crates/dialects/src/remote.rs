@@ -32,6 +32,10 @@ pub(crate) trait Dialect: Send + Sync {
 pub(crate) struct Remote<D>(pub(crate) D);
 
 impl<D: Dialect> Driver for Remote<D> {
+    fn makes_ready(&self) -> bool {
+        true
+    }
+
     fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
         Box::pin(async move { self.0.begin(&call).await })
     }

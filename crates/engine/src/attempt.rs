@@ -149,7 +149,12 @@ impl AttemptTask {
             Ok(call) => call,
             Err(error) => return Begun::Over(error.into()),
         };
-        let starting = self.driver.start(call.clone());
+        let starting = async {
+            if !self.driver.makes_ready() {
+                call.durable.wait().await?;
+            }
+            self.driver.start(call.clone()).await
+        };
         let answer = tokio::select! {
             answer = starting => answer,
             error = self.out_of_time(deadline) => {

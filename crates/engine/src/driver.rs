@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use impasto_catalog::{Catalog, Offer, Provider};
 use impasto_domain::{Error, InstanceKey, Money, OfferId, RunId, TaskId, Values, Workbench};
-use impasto_store::BoxFuture;
+use impasto_store::{BoxFuture, Durable};
 
 /// A place under the limit of a provider. Whoever does the work keeps a clone until it has ended.
 #[derive(Clone)]
@@ -53,6 +53,8 @@ pub struct StartCall {
     pub bench: Arc<dyn Workbench>,
     /// The place under the provider's limit.
     pub slot: Slot,
+    /// When what leads to this call is durable: nothing that could be paid for leaves before.
+    pub durable: Durable,
 }
 
 /// An attempt that has been started elsewhere.
@@ -155,6 +157,12 @@ pub enum Found {
 
 /// What speaks to the providers of one dialect.
 pub trait Driver: Send + Sync {
+    /// Whether [`Driver::start`] itself waits for [`StartCall::durable`] before anything leaves this
+    /// process, and makes its request ready meanwhile; otherwise it is called only after that.
+    fn makes_ready(&self) -> bool {
+        false
+    }
+
     /// Starts an attempt. Called at most once for each attempt number, in all processes together.
     fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>>;
 

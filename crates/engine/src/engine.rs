@@ -258,11 +258,14 @@ impl Engine {
     async fn create_once(&self, new: NewRun, begun: Begun, input: Values) -> Result<Submitted> {
         let (run, start_by_ms) = (new.id.clone(), new.start_by_ms);
         let mut runner = self.runner(begun);
-        let (first, written) = runner.open(input).await?;
+        let (first, mut written) = runner.open(input).await?;
         match self.inner.parts.runs.create(new, Some(first)).await {
-            Ok(Created::New(lease)) => {
+            Ok(Created::New(lease, durable)) => {
                 runner.lease = Some(lease);
+                written.hold(&durable);
                 let handle = self.begin(runner, Opening::Created(Box::new(written)), start_by_ms);
+                // Calls are made ready meanwhile; whoever asked is answered after that.
+                durable.wait().await?;
                 Ok(Submitted { run, handle: Some(handle) })
             }
             unmade => {

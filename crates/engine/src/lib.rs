@@ -42,3 +42,5 @@ pub use report::{RunReport, StepReport, Totals};
 pub use request::{Lane, Request, Source};
 pub use summary::{Ask, RunSummary};
 pub use updates::{LogLine, Update, UpdateKind, Updates};
+
+pub use impasto_store::Durable;

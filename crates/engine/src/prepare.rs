@@ -135,6 +135,7 @@ mod tests {
     use impasto_domain::{Bench, MediaFacts, Money, RunId, TaskId};
 
     use super::*;
+    use crate::Durable;
     use crate::driver::Slot;
 
     /// Writes every foreign file anew as the same text.
@@ -175,6 +176,7 @@ mod tests {
             idempotency_key: "r/s/1".to_owned(),
             bench: Arc::clone(bench) as _,
             slot: Slot::new(()),
+            durable: Durable::default(),
         };
         let call = prepare.call(call).await.unwrap();
         let video = call.input.values().flat_map(Value::assets).next().unwrap().clone();

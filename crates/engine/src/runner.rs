@@ -20,8 +20,8 @@ use impasto_domain::{
 };
 use impasto_router::{RouteRequest, decide};
 use impasto_store::{
-    AssetEntry, AssetRole, Batch, Lease, LedgerEntry, LedgerKind, OutputEntry, Receipt, RunStatus,
-    StoredEvent,
+    AssetEntry, AssetRole, Batch, Durable, Lease, LedgerEntry, LedgerKind, OutputEntry, Receipt,
+    RunStatus, StoredEvent,
 };
 use impasto_workflow::{Call, Command, Event, Outcome, State, Status, apply};
 use tokio::sync::mpsc;
@@ -133,6 +133,13 @@ struct Then {
     waits: Vec<(InstanceKey, u32, u64)>,
     stops: Vec<InstanceKey>,
     outcome: Option<Outcome>,
+}
+
+impl Written {
+    /// What is to be done is held back until what leads to it is durable.
+    pub(crate) fn hold(&mut self, until: &Durable) {
+        self.then.tasks.iter_mut().for_each(|(task, _)| task.call.durable = until.clone());
+    }
 }
 
 /// How the work on a run begins.
@@ -462,6 +469,7 @@ impl Runner {
             timeout_ms,
             bench: Arc::new(bench),
             slot,
+            durable: Durable::default(),
         };
         let options = Arc::clone(&self.inner.options);
         Ok(AttemptTask { driver, call, prepare, stop, inbox: self.inbox.clone(), options })

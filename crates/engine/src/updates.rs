@@ -287,7 +287,8 @@ impl Updates {
             } else {
                 // What comes live is told live, so that it stays in order with what is not kept.
                 let until = self.live.as_ref().map_or(u64::MAX, |live| live.from);
-                let caught_up = self.catch_up(until).await;
+                let is_behind = until > self.last_seq;
+                let caught_up = if is_behind { self.catch_up(until).await } else { Ok(()) };
                 self.begun = true;
                 caught_up
             };

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 use impasto_store::{
-    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, LedgerKind,
-    NewRun, RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus, RunStore,
-    StoredEvent, StoredRun,
+    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Durable, Lease, LedgerEntry,
+    LedgerKind, NewRun, RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus,
+    RunStore, StoredEvent, StoredRun,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -54,7 +54,9 @@ impl SqliteRuns {
         }
         let reader = Mutex::new(connect(&path)?);
         let owner = Arc::new(Owner::new(&folder.join("owners"))?);
-        Ok(Self { writer: Writer::start(connection)?, reader, owner, sums: Mutex::default() })
+        let log = folder.join(format!("{DATABASE}-wal"));
+        let writer = Writer::start(connection, log)?;
+        Ok(Self { writer, reader, owner, sums: Mutex::default() })
     }
 
     pub(crate) fn read<T>(
@@ -478,19 +480,22 @@ impl RunStore for SqliteRuns {
         Box::pin(async move {
             let (id, owner) = (run.id.clone(), Arc::clone(&self.owner));
             let plan = Digest::of(run.plan.as_bytes());
-            let haste = Haste::of(first.as_ref().is_some_and(|first| first.durable));
-            let creating = self.writer.write(haste, move |connection| {
+            let durable = first.as_ref().is_some_and(|first| first.durable);
+            let act = move |connection: &Connection| {
                 let known = create_or_find(connection, &run, &plan, &owner)?;
                 if let (None, Some(first)) = (&known, &first) {
                     write(connection, first, run.tenant.as_str())
                         .map_err(|error| database(&error))?;
                 }
                 Ok(known)
-            });
-            let creating = creating.await?;
-            Ok(match creating {
+            };
+            let (known, durable) = match durable {
+                true => self.writer.write_first(act).await?,
+                false => (self.writer.write(Haste::Soon, act).await?, Durable::default()),
+            };
+            Ok(match known {
                 Some(known) => Created::Known(known),
-                None => Created::New(self.lease(id, 1)),
+                None => Created::New(self.lease(id, 1), durable),
             })
         })
     }

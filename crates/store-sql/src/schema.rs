@@ -215,6 +215,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags).map_err(|error| database(&error))?;
     // The log is written back every 64 MiB and not more often: a page that changes with every commit
     // is then copied once for many of them. The cache holds the pages of some thousand runs.
+    // What is to be durable the thread that writes synchronises itself.
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
                     PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; \
                     PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 134217728;";

@@ -1,14 +1,21 @@
 //! The thread that writes: everything that waits goes into one transaction.
+//!
+//! A transaction is written when SQLite has committed it to its log, which the death of the process
+//! does not undo. It is durable when that log was synchronised to the disk, which takes about as long
+//! again and is waited for by those only whom it concerns.
 
+use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use impasto_domain::{Error, Result};
+use impasto_store::Durable;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::error::database;
+use crate::error::{self, database};
 
 /// The most pieces of work in one transaction.
 const GROUP_MAX: usize = 512;
@@ -23,7 +30,7 @@ const GATHER: Duration = Duration::from_micros(300);
 /// what it wrote is to stay.
 type Act = Box<dyn FnMut(&Connection) -> bool + Send>;
 
-/// Tells the one who waits how it went last, once it is known whether the transaction was committed.
+/// Tells the one who waits how it went last.
 type Answer = Box<dyn FnOnce(Option<Error>) + Send>;
 
 /// What is expected of a piece of work.
@@ -48,7 +55,10 @@ impl Haste {
 struct Work {
     haste: Haste,
     act: Act,
-    answer: Answer,
+    /// Who waits for it to be written.
+    written: Option<Answer>,
+    /// Who waits for it to be durable.
+    durable: Option<Answer>,
 }
 
 /// The way to the thread that writes for those who do not wait for it.
@@ -63,7 +73,8 @@ impl Later {
             act(connection);
             true
         });
-        let _ended = self.sender.send(Work { haste: Haste::None, act, answer: Box::new(|_| ()) });
+        let work = Work { haste: Haste::None, act, written: None, durable: None };
+        let _ended = self.sender.send(work);
     }
 }
 
@@ -73,46 +84,52 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(crate) fn start(connection: Connection) -> Result<Self> {
+    /// Starts the thread. `log` is the file of the write-ahead log of the connection.
+    pub(crate) fn start(connection: Connection, log: PathBuf) -> Result<Self> {
         let (sender, works) = channel();
+        let desk = Desk { connection, log: Log { path: log, file: None } };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_all(&connection, &works))
+            .spawn(move || desk.write_all(&works))
             .map_err(|error| Error::unavailable(format!("no thread for writing: {error}")))?;
         Ok(Self { sender })
     }
 
-    /// Does `act` in a transaction and answers when that is committed. If `act` fails, what it wrote
-    /// is taken back, and nothing else is.
+    /// Does `act` in a transaction and answers when that is committed, and durable if it is to be. If
+    /// `act` fails, what it wrote is taken back, and nothing else is.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         haste: Haste,
         act: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (sender, receiver) = oneshot::channel();
-        let done = Arc::new(Mutex::new(None));
-        let last = Arc::clone(&done);
-        let act = Box::new(move |connection: &Connection| {
-            let result = act(connection);
-            let stays = result.is_ok();
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            stays
-        });
-        let answer = Box::new(move |failed: Option<Error>| {
-            let result = done.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // Its own failure says more than that of the transaction.
-            let answer = match (result, failed) {
-                (Some(Ok(value)), None) => Ok(value),
-                (Some(Ok(_)) | None, Some(failed)) => Err(failed),
-                (Some(Err(error)), _) => Err(error),
-                (None, None) => Err(Error::internal("the work was never done")),
-            };
-            let _nobody_waits = sender.send(answer);
-        });
-        let gone = || Error::internal("the thread that writes the database is gone");
-        self.sender.send(Work { haste, act, answer }).map_err(|_| gone())?;
+        let (act, answer, receiver) = answered(act);
+        let (written, durable) = match haste {
+            Haste::None | Haste::Soon => (Some(answer), None),
+            Haste::Durable => (None, Some(answer)),
+        };
+        self.send(Work { haste, act, written, durable })?;
         receiver.await.map_err(|_| gone())?
+    }
+
+    /// As [`Writer::write`], but answers as soon as it is committed, with the moment in which it is
+    /// durable.
+    pub(crate) async fn write_first<T: Send + 'static>(
+        &self,
+        act: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<(T, Durable)> {
+        let (act, written, receiver) = answered(act);
+        let (sender, settled) = oneshot::channel();
+        let durable: Answer = Box::new(move |failed| {
+            let _nobody_waits = sender.send(failed.map_or(Ok(()), Err));
+        });
+        let (written, durable) = (Some(written), Some(durable));
+        self.send(Work { haste: Haste::Durable, act, written, durable })?;
+        let value = receiver.await.map_err(|_| gone())??;
+        Ok((value, Durable::when(async { settled.await.map_err(|_| gone())? })))
+    }
+
+    fn send(&self, work: Work) -> Result<()> {
+        self.sender.send(work).map_err(|_| gone())
     }
 
     /// A way to write without waiting.
@@ -121,20 +138,129 @@ impl Writer {
     }
 }
 
-fn write_all(connection: &Connection, works: &Receiver<Work>) {
-    let mut level = None;
-    let mut is_busy = false;
-    while let Some(mut group) = first_of(works) {
-        let alone = group.len();
-        group.extend(works.try_iter().take(GROUP_MAX));
-        // Whoever is about to send more work may do so first: a commit costs about the same for many.
-        match is_busy {
-            true if group.len() < ENOUGH => std::thread::sleep(GATHER),
-            _ => std::thread::yield_now(),
+fn gone() -> Error {
+    Error::internal("the thread that writes the database is gone")
+}
+
+/// Work that keeps what it gave, the answer that hands it over, and where it arrives.
+fn answered<T: Send + 'static>(
+    act: impl Fn(&Connection) -> Result<T> + Send + 'static,
+) -> (Act, Answer, oneshot::Receiver<Result<T>>) {
+    let (sender, receiver) = oneshot::channel();
+    let done = Arc::new(Mutex::new(None));
+    let last = Arc::clone(&done);
+    let act = Box::new(move |connection: &Connection| {
+        let result = act(connection);
+        let stays = result.is_ok();
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        stays
+    });
+    let answer = Box::new(move |failed: Option<Error>| {
+        let result = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Its own failure says more than that of the transaction.
+        let answer = match (result, failed) {
+            (Some(Ok(value)), None) => Ok(value),
+            (Some(Ok(_)) | None, Some(failed)) => Err(failed),
+            (Some(Err(error)), _) => Err(error),
+            (None, None) => Err(Error::internal("the work was never done")),
+        };
+        let _nobody_waits = sender.send(answer);
+    });
+    (act, answer, receiver)
+}
+
+/// The write-ahead log of a database. The file stays the same as long as a connection is open.
+struct Log {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Log {
+    /// Brings to the disk what was committed.
+    fn synchronise(&mut self) -> Result<()> {
+        let synchronised = self.open().and_then(|file| file.sync_data());
+        synchronised.map_err(|error| error::file(&self.path, &error))
+    }
+
+    fn open(&mut self) -> std::io::Result<&File> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            none => {
+                let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+                Ok(none.insert(file))
+            }
         }
-        group.extend(works.try_iter().take(GROUP_MAX));
-        is_busy = group.len() > alone;
-        write_group(connection, group, &mut level);
+    }
+}
+
+/// What the thread that writes works with.
+struct Desk {
+    connection: Connection,
+    log: Log,
+}
+
+impl Desk {
+    fn write_all(mut self, works: &Receiver<Work>) {
+        let mut is_busy = false;
+        while let Some(mut group) = first_of(works) {
+            let alone = group.len();
+            group.extend(works.try_iter().take(GROUP_MAX));
+            // Whoever is about to send more work may do so first: a commit costs about the same for
+            // many.
+            match is_busy {
+                true if group.len() < ENOUGH => std::thread::sleep(GATHER),
+                _ => std::thread::yield_now(),
+            }
+            group.extend(works.try_iter().take(GROUP_MAX));
+            is_busy = group.len() > alone;
+            self.write_group(group);
+        }
+    }
+
+    /// One transaction for all of `group`. Where it cannot even be begun, the work is done all the
+    /// same, each piece for itself: it fails with the reason, and the one who waits hears it.
+    fn write_group(&mut self, mut group: Vec<Work>) {
+        let connection = &self.connection;
+        let begun = run(connection, "BEGIN IMMEDIATE");
+        let clean = group.iter_mut().all(|work| act_cleanly(connection, &mut work.act));
+        if !clean {
+            let _none_is_open = run(connection, "ROLLBACK");
+            return group.into_iter().for_each(|work| self.write_alone(work));
+        }
+        let failed = begun.and_then(|()| run(connection, "COMMIT")).err();
+        if failed.is_some() {
+            let _none_is_open = run(connection, "ROLLBACK");
+        }
+        self.answer(group, failed.map(|error| database(&error)));
+    }
+
+    /// A transaction for one piece of a group in which a piece failed half-way.
+    fn write_alone(&mut self, mut work: Work) {
+        let connection = &self.connection;
+        let begun = run(connection, "BEGIN IMMEDIATE");
+        let stays = (work.act)(connection);
+        let end = if stays { "COMMIT" } else { "ROLLBACK" };
+        let failed = begun.and_then(|()| run(connection, end)).err();
+        if failed.is_some() && stays {
+            let _none_is_open = run(connection, "ROLLBACK");
+        }
+        self.answer(vec![work], failed.map(|error| database(&error)));
+    }
+
+    /// Tells those who wait for what was written, and then those who wait for it to be durable.
+    fn answer(&mut self, group: Vec<Work>, failed: Option<Error>) {
+        let mut waiting = Vec::new();
+        for Work { written, durable, .. } in group {
+            if let Some(written) = written {
+                written(failed.clone());
+            }
+            waiting.extend(durable);
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        let failed = failed.or_else(|| self.log.synchronise().err());
+        waiting.into_iter().for_each(|durable| durable(failed.clone()));
     }
 }
 
@@ -152,52 +278,12 @@ fn first_of(works: &Receiver<Work>) -> Option<Vec<Work>> {
     Some(group)
 }
 
-/// One transaction for all of `group`. Where it cannot even be begun, the work is done all the same,
-/// each piece for itself: it fails with the reason, and the one who waits hears it.
-fn write_group(connection: &Connection, mut group: Vec<Work>, level: &mut Option<bool>) {
-    let durable = group.iter().any(|work| work.haste == Haste::Durable);
-    let begun = begin(connection, durable, level);
-    let clean = group.iter_mut().all(|work| act_cleanly(connection, &mut work.act));
-    if !clean {
-        let _none_is_open = run(connection, "ROLLBACK");
-        return group.into_iter().for_each(|work| write_alone(connection, work, level));
-    }
-    let failed = begun.and_then(|()| run(connection, "COMMIT")).err();
-    if failed.is_some() {
-        let _none_is_open = run(connection, "ROLLBACK");
-    }
-    let failed = failed.map(|error| database(&error));
-    group.into_iter().for_each(|work| (work.answer)(failed.clone()));
-}
-
 /// Does the work; answers whether what is now in the transaction may be committed. Work that finds a
 /// reason to fail nearly always finds it before it writes, so marking a place to go back to before
 /// each piece would cost more than doing a group again.
 fn act_cleanly(connection: &Connection, act: &mut Act) -> bool {
     let before = connection.total_changes();
     act(connection) || connection.total_changes() == before
-}
-
-/// A transaction for one piece of a group in which a piece failed half-way.
-fn write_alone(connection: &Connection, mut work: Work, level: &mut Option<bool>) {
-    let begun = begin(connection, work.haste == Haste::Durable, level);
-    let stays = (work.act)(connection);
-    let end = if stays { "COMMIT" } else { "ROLLBACK" };
-    let failed = begun.and_then(|()| run(connection, end)).err();
-    if failed.is_some() && stays {
-        let _none_is_open = run(connection, "ROLLBACK");
-    }
-    (work.answer)(failed.map(|error| database(&error)));
-}
-
-/// Begins a transaction; how it will be synchronised is said only where that changes.
-fn begin(connection: &Connection, durable: bool, level: &mut Option<bool>) -> rusqlite::Result<()> {
-    if *level != Some(durable) {
-        let sync = if durable { "FULL" } else { "NORMAL" };
-        connection.execute_batch(&format!("PRAGMA synchronous = {sync}"))?;
-        *level = Some(durable);
-    }
-    run(connection, "BEGIN IMMEDIATE")
 }
 
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {

@@ -2,7 +2,7 @@
 
 use impasto_domain::{Digest, RunId};
 
-use crate::Lease;
+use crate::{Durable, Lease};
 
 /// What keeps one wish from becoming two runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ pub const RETRY_WINDOW_MS: u64 = 10 * 60 * 1000;
 /// What creating a run led to.
 #[derive(Debug)]
 pub enum Created {
-    /// A new run.
-    New(Lease),
+    /// A new run: it is written, and is durable a little later.
+    New(Lease, Durable),
     /// The same wish became this run before.
     Known(RunId),
 }
@@ -63,7 +63,7 @@ impl Created {
     /// The lease on the new run; none if the run was known.
     pub fn lease(self) -> Option<Lease> {
         match self {
-            Self::New(lease) => Some(lease),
+            Self::New(lease, _) => Some(lease),
             Self::Known(_) => None,
         }
     }

@@ -138,7 +138,7 @@ pub(crate) async fn create(store: &dyn RunStore, run: NewRun) -> Result<Lease> {
 /// The run that a wish became before, if it did.
 async fn known(store: &dyn RunStore, run: NewRun) -> Result<Option<RunId>> {
     Ok(match store.create(run, None).await? {
-        Created::New(_) => None,
+        Created::New(..) => None,
         Created::Known(run) => Some(run),
     })
 }

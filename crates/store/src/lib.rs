@@ -26,6 +26,7 @@ mod claim;
 pub mod conformance;
 mod conformance_desk;
 mod desk;
+mod durable;
 mod memory;
 mod memory_desk;
 mod run;
@@ -38,6 +39,7 @@ pub use desk::{
     UploadRecord, UploadStore, UsageLine, UsageStore, WebhookStore, WorkflowRecord, WorkflowStore,
     topic_of,
 };
+pub use durable::Durable;
 pub use memory::{MemoryRuns, other_body};
 pub use run::{
     Batch, BoxFuture, FIRST_EPOCH, Lease, LedgerEntry, LedgerKind, NewRun, OutputEntry, Receipt,

@@ -7,9 +7,9 @@ use impasto_domain::{Digest, Error, ErrorKind, Result, RunId, TenantId};
 
 use crate::memory_desk::Desk;
 use crate::{
-    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, NewRun,
-    RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus, RunStore, StoredEvent,
-    StoredRun,
+    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Durable, Lease, LedgerEntry,
+    NewRun, RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus, RunStore,
+    StoredEvent, StoredRun,
 };
 
 /// Runs in memory, for tests and small programs.
@@ -17,6 +17,14 @@ use crate::{
 pub struct MemoryRuns {
     shared: Arc<Mutex<Shared>>,
     alive: Arc<()>,
+    durable: Durable,
+}
+
+impl MemoryRuns {
+    /// A store whose new runs are said to be durable in that moment.
+    pub fn durable_when(durable: Durable) -> Self {
+        Self { durable, ..Self::default() }
+    }
 }
 
 #[derive(Default)]
@@ -105,7 +113,11 @@ impl MemoryRuns {
     /// Another owner of the same runs, as a second process would be.
     #[must_use]
     pub fn another_owner(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), alive: Arc::new(()) }
+        Self {
+            shared: Arc::clone(&self.shared),
+            alive: Arc::new(()),
+            durable: self.durable.clone(),
+        }
     }
 
     pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -147,7 +159,7 @@ impl MemoryRuns {
         }
         shared.order.push(id.clone());
         shared.runs.insert(id, kept);
-        Ok(Created::New(lease))
+        Ok(Created::New(lease, self.durable.clone()))
     }
 
     fn commit_now(&self, batch: Batch) -> Result<Receipt> {
@@ -296,7 +308,7 @@ impl RunStore for MemoryRuns {
     fn create(&self, run: NewRun, first: Option<Batch>) -> BoxFuture<'_, Result<Created>> {
         Box::pin(async move {
             let created = self.create_now(run)?;
-            if let (Created::New(_), Some(first)) = (&created, first) {
+            if let (Created::New(..), Some(first)) = (&created, first) {
                 self.commit_now(first)?;
             }
             Ok(created)

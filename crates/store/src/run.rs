@@ -324,6 +324,8 @@ pub trait RunStore: Recovery {
     /// Creates a run and the first lease on it, and writes what happens in it `first` under
     /// [`FIRST_EPOCH`], all in one transaction; or answers which run the same wish became before. A
     /// second run of the same id is a conflict, and so is a claim by which something else was asked.
+    ///
+    /// This answers as soon as it is written; where `first` has to be durable, that is a little later.
     fn create(&self, run: NewRun, first: Option<Batch>) -> BoxFuture<'_, Result<Created>>;
 
     /// Writes a batch in one transaction. Refused with `conflict` under an old epoch or a wrong number.

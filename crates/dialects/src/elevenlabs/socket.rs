@@ -72,7 +72,7 @@ async fn open(begun: &Begun<'_>, voice: &str, body: &Json) -> Result<WebSocket, 
     let mut ask = begun.with_query(ask).timeout_ms(begun.call.timeout_ms).dripping();
     ask.answer_bytes_max = Some(begun.account.hosted.options().file_bytes_max);
     let request = begun.account.request(&ask)?;
-    let socket = begun.account.hosted.client().websocket(request).await;
+    let socket = begun.account.way_out().await?.websocket(request).await;
     socket.map_err(|error| begun.account.broken(error, Purpose::Start).into())
 }
 

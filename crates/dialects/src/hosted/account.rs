@@ -7,7 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use impasto_catalog::{AuthScheme, Provider};
 use impasto_domain::{Error, ErrorKind, Result, Workbench};
-use impasto_net::{Cause, Grade, Limits, Multipart, NetError, Request, Response, Secret, Stage};
+use impasto_engine::Durable;
+use impasto_net::{
+    Cause, Client, Grade, Limits, Multipart, NetError, Request, Response, Secret, Stage,
+};
 use serde_json::Value as Json;
 use url::Url;
 
@@ -34,6 +37,7 @@ pub struct Account<'a> {
     /// The provider.
     pub provider: &'a Provider,
     key: Option<Secret>,
+    durable: Durable,
 }
 
 /// Where a request goes, and how far the place is trusted.
@@ -46,7 +50,21 @@ struct Place {
 impl<'a> Account<'a> {
     pub(crate) fn open(hosted: &'a Hosted, provider: &'a Provider) -> Result<Self> {
         let key = provider.key(|name| hosted.setting(name))?.map(Secret::new);
-        Ok(Self { hosted, provider, key })
+        Ok(Self { hosted, provider, key, durable: Durable::default() })
+    }
+
+    /// The same account; nothing leaves for it before that moment.
+    pub(crate) fn not_before(self, durable: Durable) -> Self {
+        Self { durable, ..self }
+    }
+
+    /// The way out, once something may leave.
+    ///
+    /// # Errors
+    /// What leads to it could not be made durable.
+    pub(crate) async fn way_out(&self) -> Result<&'a Client> {
+        self.durable.wait().await?;
+        Ok(&self.hosted.inner.client)
     }
 
     /// The base URL of that name.
@@ -151,7 +169,7 @@ impl<'a> Account<'a> {
     fn limits(&self, ask: &Ask) -> Limits {
         let options = self.hosted.options();
         let total_ms = ask.timeout_ms.unwrap_or(options.ask_timeout_ms);
-        let usual = self.hosted.client().options().limits;
+        let usual = self.hosted.usual_limits();
         Limits {
             bytes_per_second_min: if ask.drips { 0 } else { usual.bytes_per_second_min },
             total_ms,
@@ -170,7 +188,7 @@ impl<'a> Account<'a> {
     pub async fn send(&self, ask: &Ask, purpose: Purpose) -> Result<Response> {
         let request = self.request(ask)?;
         self.hosted.inner.pace.wait(self.provider).await;
-        let response = self.hosted.client().send(request).await;
+        let response = self.way_out().await?.send(request).await;
         let response = response.map_err(|error| self.broken(error, purpose))?;
         if response.is_success() {
             return Ok(response);
@@ -201,7 +219,7 @@ impl<'a> Account<'a> {
     pub async fn ask_any(&self, ask: &Ask, purpose: Purpose) -> Result<Answer> {
         let request = self.request(ask)?;
         self.hosted.inner.pace.wait(self.provider).await;
-        let response = self.hosted.client().send(request).await;
+        let response = self.way_out().await?.send(request).await;
         let response = response.map_err(|error| self.broken(error, purpose))?;
         self.read(response, purpose).await
     }

@@ -293,7 +293,7 @@ impl Account<'_> {
             let request = request.body("application/octet-stream", file.bytes.clone());
             request.header("content-type", &file.asset.media_type)?
         };
-        let response = self.hosted.client().send(request).await;
+        let response = self.way_out().await?.send(request).await;
         let response = response.map_err(|error| self.broken(error, Purpose::Ask))?;
         if response.is_success() {
             return Ok(());
@@ -310,7 +310,7 @@ impl Account<'_> {
         let limits = Limits {
             total_ms: options.file_timeout_ms,
             body_bytes_max: options.file_bytes_max,
-            ..self.hosted.client().options().limits
+            ..self.hosted.usual_limits()
         };
         Ok(Request::new(method, url, self.grade(url))?.limits(limits))
     }

@@ -153,7 +153,7 @@ impl Account<'_> {
         if self.is_at_a_base(url) {
             request = self.with_credential(request)?;
         }
-        let response = self.hosted.client().send(request).await;
+        let response = self.way_out().await?.send(request).await;
         let mut response = response.map_err(|error| lost(&error))?;
         let (status, place) = (response.status(), response.place());
         if !response.is_success() {

@@ -160,11 +160,12 @@ async fn listen(running: &Running<'_>, stream: &str) -> bool {
     let limits = impasto_net::Limits {
         total_ms: running.account.hosted.options().ask_timeout_ms,
         bytes_per_second_min: 0,
-        ..running.account.hosted.client().options().limits
+        ..running.account.hosted.usual_limits()
     };
     let Ok(request) = request.limits(limits).header("accept", EVENTS) else { return false };
     // What cannot be listened to, or breaks, is asked for in the plain way.
-    let Ok(response) = running.account.hosted.client().send(request).await else { return false };
+    let Ok(client) = running.account.way_out().await else { return false };
+    let Ok(response) = client.send(request).await else { return false };
     if !response.is_success() || response.media_type().as_deref() != Some(EVENTS) {
         return false;
     }

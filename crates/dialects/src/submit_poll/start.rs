@@ -26,7 +26,7 @@ impl SubmitPoll {
     pub(super) async fn submission<'c>(&'c self, call: &'c StartCall) -> Result<Submission<'c>> {
         let (offer, provider) = call.offered()?;
         let (wire, outputs) = (wire_of(offer, provider)?, outputs_of(offer)?);
-        let account = self.hosted.account(provider)?;
+        let account = self.hosted.account(provider)?.not_before(call.durable.clone());
         let request = offer.request(&call.input);
         account.check_ways(&request.body, &call.input, &*call.bench)?;
         let mut facts = facts_of(offer, provider, &call.endpoint, request.path);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use impasto_dialects::drivers;
 use impasto_domain::{Bench, InstanceKey, Money, RunId, Workbench};
-use impasto_engine::{Driver, Job, Polled, Slot, StartCall, Started};
+use impasto_engine::{Driver, Durable, Job, Polled, Slot, StartCall, Started};
 
 use impasto_testkit::wire::{
     FileWire, Files, Honest, Mischief, Narrowed, Naughty, PlainDoor, Role, Server, SettingFn,
@@ -47,6 +47,7 @@ fn call(narrowed: &Narrowed, bench: &Arc<dyn Workbench>) -> StartCall {
         idempotency_key: "run/step/1".to_owned(),
         bench: Arc::clone(bench),
         slot: Slot::new(()),
+        durable: Durable::default(),
     }
 }
 

@@ -15,7 +15,7 @@ use impasto_catalog::{Catalog, Offer};
 use impasto_dialects::drivers;
 use impasto_dialects::hosted::Hosted;
 use impasto_domain::{Bench, InstanceKey, MediaKind, Money, RunId, Value, Values, Workbench};
-use impasto_engine::{Driver, Slot, StartCall};
+use impasto_engine::{Driver, Durable, Slot, StartCall};
 use impasto_testkit::wire::{
     Arrived, Manner, PlainDoor, Reply, Server, SettingFn, Wire, example_of, sample_bytes, sample_of,
 };
@@ -81,6 +81,7 @@ pub(crate) fn call(
         idempotency_key: "run/step/1".to_owned(),
         bench: Arc::clone(bench) as Arc<dyn Workbench>,
         slot: Slot::new(()),
+        durable: Durable::default(),
     }
 }
 

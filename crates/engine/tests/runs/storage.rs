@@ -2,10 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use impasto_domain::{ErrorKind, InstanceKey};
-use impasto_store::MemoryBlobs;
+use impasto_domain::{Error, ErrorKind, InstanceKey};
+use impasto_engine::{
+    Driver, Durable, Engine, Failure, Job, Polled, Request, Source, StartCall, Started,
+};
+use impasto_store::{BoxFuture, MemoryBlobs, MemoryRuns};
 use impasto_testkit::{FarOptions, FarProvider, Oracle, Stage};
 use impasto_testkit::{SqliteOptions, SqliteRuns};
 use impasto_workflow::Outcome;
@@ -26,6 +30,87 @@ outputs:
 fn stage_in(folder: &Path, options: &SqliteOptions) -> Stage {
     let runs = Arc::new(SqliteRuns::open(folder, options).unwrap());
     Stage::over(runs, Arc::new(MemoryBlobs::default())).unwrap()
+}
+
+/// Makes ready before what leads to the call is durable, and leaves after that.
+struct Ready(FarProvider, Arc<AtomicBool>);
+
+impl Driver for Ready {
+    fn makes_ready(&self) -> bool {
+        true
+    }
+
+    fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>> {
+        self.1.store(true, Ordering::SeqCst);
+        Box::pin(async move {
+            call.durable.wait().await?;
+            self.0.start(call).await
+        })
+    }
+
+    fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>> {
+        self.0.poll(job)
+    }
+
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
+        self.0.cancel(job)
+    }
+}
+
+/// What comes of a run whose creation becomes durable, or does not, after its driver was made ready.
+async fn created(
+    driver: impl Fn(FarProvider, Arc<AtomicBool>) -> Arc<dyn Driver>,
+    is_ready_first: bool,
+    settled: Result<(), Error>,
+) -> (Result<Outcome, Error>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let (settle, moment) = tokio::sync::oneshot::channel();
+    let durable = Durable::when(async { moment.await.unwrap() });
+    let runs = Arc::new(MemoryRuns::durable_when(durable));
+    let options = FarOptions { dawdle_ms: 0, job_ms: (1, 1), can_find: true };
+    let (far, is_ready) = (FarProvider::open(folder.path(), options).unwrap(), Arc::default());
+    let stage = Stage::over(runs, Arc::new(MemoryBlobs::default()))
+        .unwrap()
+        .driver("far", driver(far, Arc::clone(&is_ready)));
+    let source = "workflow: far\nversion: 1\nsteps:\n  one: { task: add, fallback: false, \
+                  retry: { attempts: 1 }, input: { number: 1 } }\noutputs: {}\n";
+    let (engine, plan) = (stage.engine(), stage.plan(source).unwrap());
+    let asking = engine.clone();
+    let source = Source::Workflow(plan);
+    let submitting =
+        tokio::spawn(async move { asking.submit(Request::new(source, crate::values(&[]))).await });
+    soon("it is worked on", async || engine.live_runs() == 1).await;
+    if is_ready_first {
+        soon("the driver makes ready", async || is_ready.load(Ordering::SeqCst)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!submitting.is_finished(), "it was answered before it was durable");
+    assert_eq!(Oracle::read(folder.path()).unwrap().starts.len(), 0, "a call left too early");
+    settle.send(settled).unwrap();
+    let ended = match submitting.await.unwrap() {
+        Ok(handle) => handle.wait().await,
+        Err(error) => Err(error),
+    };
+    soon("the run has ended", async || engine.live_runs() == 0).await;
+    (ended, Oracle::read(folder.path()).unwrap().starts.len())
+}
+
+#[tokio::test]
+async fn no_call_leaves_before_what_leads_to_it_is_durable() {
+    let ready = |far, is_ready| Arc::new(Ready(far, is_ready)) as Arc<dyn Driver>;
+    let plain = |far, _| Arc::new(far) as Arc<dyn Driver>;
+    let broken = || Err(Error::unavailable("the disk is gone"));
+    for (ended, starts) in [created(ready, true, Ok(())).await, created(plain, false, Ok(())).await]
+    {
+        assert!(matches!(ended, Ok(Outcome::Succeeded { .. })), "{ended:?}");
+        assert_eq!(starts, 1);
+    }
+    for (ended, starts) in
+        [created(ready, true, broken()).await, created(plain, false, broken()).await]
+    {
+        assert_eq!(ended.unwrap_err().message, "the disk is gone");
+        assert_eq!(starts, 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
