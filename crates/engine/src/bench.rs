@@ -203,7 +203,7 @@ impl Workbench for EngineBench {
     }
 
     fn wants_news(&self) -> bool {
-        matches!(&self.listener, Listener::Run(to) if to.wants_news && to.hub.has_listeners())
+        matches!(&self.listener, Listener::Run(to) if to.wants_news)
     }
 
     fn address(&self, asset: &AssetRef) -> Option<String> {
