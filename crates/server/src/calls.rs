@@ -511,8 +511,13 @@ fn of_model(
     };
     if let Some(tier) = tier {
         policy.tier = tier.or(policy.tier);
+        let (takes, can_do) =
+            (|task: &&TaskId| takes(catalog, task, call), |task: &&TaskId| engine.can_do(task));
         let known = |task: &&TaskId| catalog.tasks.contains_key(*task);
-        let task = call.tasks.iter().find(|task| engine.can_do(task));
+        // What is given says most about what is meant: if nobody here does that, this is the error.
+        let fitting = call.tasks.iter().filter(takes);
+        let task = fitting.clone().find(can_do).or_else(|| fitting.clone().next());
+        let task = task.or_else(|| call.tasks.iter().find(can_do));
         return task.or_else(|| call.tasks.iter().find(known)).cloned().ok_or_else(|| {
             Error::invalid(format!("`{name}` does not say what is to be done"))
                 .hint("name a task, such as text-to-image")
