@@ -313,7 +313,7 @@ impl Engine {
         answer: Answer,
     ) -> Result<Option<RunHandle>> {
         let stored = self.record(tenant.clone(), run.clone()).await?;
-        let (state, _) = fold(&stored)?;
+        let (state, _) = self.fold(&stored)?;
         let Answer { key, approved, note } = answer;
         if state.instance(&key).is_none_or(|instance| instance.status != Status::Asking) {
             let asking = asks_of(&state).into_iter().map(|ask| ask.key.to_string());
@@ -344,7 +344,7 @@ impl Engine {
         // Read again: the owner before may have written until the lease changed hands.
         let stored = self.inner.parts.runs.load(tenant.clone(), run, 0).await?;
         let request: StoredRequest = from_text(&stored.record.run.request)?;
-        let (state, seq) = fold(&stored)?;
+        let (state, seq) = self.fold(&stored)?;
         let lane = request.lane(&tenant);
         let (run, started_ms) = (&stored.record.run, first_start_ms(&stored));
         let now_ms = self.inner.parts.clock.now_ms();
@@ -477,6 +477,11 @@ impl Engine {
         self.inner.live_count()
     }
 
+    /// How many of them have begun no attempt yet.
+    pub fn queued_runs(&self) -> usize {
+        self.inner.queued_count()
+    }
+
     /// Attempts under way and waiting, by provider.
     pub fn load(&self) -> Vec<(ProviderId, u32, u32)> {
         self.inner.places.load()
@@ -507,7 +512,7 @@ impl Engine {
             return Ok(RunSummary::of_live(run, &live.hub, position));
         }
         let stored = self.record(tenant, run.clone()).await?;
-        let (state, _) = fold(&stored)?;
+        let (state, _) = self.fold(&stored)?;
         Ok(run_summary(&stored, &state, self.inner.log_of_ended(&run)))
     }
 
@@ -574,7 +579,7 @@ impl Engine {
     /// There is no such run.
     pub async fn report(&self, tenant: TenantId, run: RunId) -> Result<RunReport> {
         let stored = self.record(tenant, run).await?;
-        let (state, _) = fold(&stored)?;
+        let (state, _) = self.fold(&stored)?;
         Ok(run_report(&stored, &state))
     }
 
@@ -584,6 +589,16 @@ impl Engine {
     /// There is no such run.
     pub async fn run_plan(&self, tenant: TenantId, run: RunId) -> Result<Plan> {
         from_text(&self.record(tenant, run).await?.record.run.plan)
+    }
+
+    /// The state that the events of a run make, and the number of the last one.
+    fn fold(&self, stored: &StoredRun) -> Result<(State, u64)> {
+        let run = &stored.record.run;
+        let mut state = self.inner.stored_plan(&run.plan)?.blank.another(run.seed);
+        for event in &stored.events {
+            apply(&mut state, &read_event(&run.id, event)?);
+        }
+        Ok((state, stored.events.last().map_or(0, |event| event.seq)))
     }
 
     async fn record(&self, tenant: TenantId, run: RunId) -> Result<StoredRun> {
@@ -709,16 +724,6 @@ fn admit(plan: &Plan, input: Values) -> Result<Values> {
     })
 }
 
-/// The state that the events of a run make, and the number of the last one.
-fn fold(stored: &StoredRun) -> Result<(State, u64)> {
-    let run = &stored.record.run;
-    let mut state = State::new(Arc::new(from_text(&run.plan)?), run.seed);
-    for event in &stored.events {
-        apply(&mut state, &read_event(&run.id, event)?);
-    }
-    Ok((state, stored.events.last().map_or(0, |event| event.seq)))
-}
-
 fn drawn() -> Result<u64> {
     getrandom::u64()
         .map(|number| number >> 33)
@@ -730,7 +735,7 @@ pub(crate) fn to_text(value: &impl Serialize) -> Result<String> {
         .map_err(|error| Error::internal(format!("it cannot be written: {error}")))
 }
 
-fn from_text<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
+pub(crate) fn from_text<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
         Error::internal(format!("what is stored of the run cannot be read: {error}"))
             .hint("it was written by another version of this program; use that one")

@@ -14,7 +14,7 @@ use impasto_workflow::{Event, Plan, State};
 use tokio::sync::broadcast;
 
 use crate::bench::Addresses;
-use crate::engine::{Left, to_text};
+use crate::engine::{Left, from_text, to_text};
 use crate::figures::Counter;
 use crate::health::HealthWatch;
 use crate::places::Places;
@@ -152,12 +152,26 @@ impl Inner {
         if let Some(known) = find(&lock(&self.plans)) {
             return Ok(known);
         }
-        let blank = State::new(Arc::clone(plan), 0);
-        let known = KnownPlan { plan: Arc::clone(plan), blank, text: to_text(&**plan)?.into() };
+        Ok(self.know(Arc::clone(plan), to_text(&**plan)?.into()))
+    }
+
+    /// What is known of a plan that was stored.
+    pub(crate) fn stored_plan(&self, text: &str) -> Result<KnownPlan> {
+        let same = |known: &&KnownPlan| *known.text == *text;
+        let known = lock(&self.plans).known.iter().find(same).cloned();
+        match known {
+            Some(known) => Ok(known),
+            None => Ok(self.know(Arc::new(from_text(text)?), text.into())),
+        }
+    }
+
+    fn know(&self, plan: Arc<Plan>, text: Arc<str>) -> KnownPlan {
+        let blank = State::new(Arc::clone(&plan), 0);
+        let known = KnownPlan { plan, blank, text };
         let mut plans = lock(&self.plans);
         plans.known.push_front(known.clone());
         plans.known.truncate(self.options.known_plans);
-        Ok(known)
+        known
     }
 
     /// The plan under a name, made by `make` if it was not run lately.
@@ -206,6 +220,11 @@ impl Inner {
     /// How many runs are under way or wait here.
     pub(crate) fn live_count(&self) -> usize {
         lock(&self.live).runs.len()
+    }
+
+    pub(crate) fn queued_count(&self) -> usize {
+        let live = lock(&self.live);
+        live.runs.values().filter(|live| live.hub.started_ms().is_none()).count()
     }
 
     /// A run begins here; answers whether it is the only one.

@@ -119,8 +119,17 @@ fn write_pending(text: &mut String, pending: u64) -> std::fmt::Result {
 fn write_engine(text: &mut String, engine: &Engine) -> std::fmt::Result {
     let figures = engine.figures();
     let load = engine.load();
-    head(text, "impasto_runs", "gauge", "Runs under way or waiting in this process.")?;
-    writeln!(text, "impasto_runs {}", engine.live_runs())?;
+    head(
+        text,
+        "impasto_runs",
+        "gauge",
+        "Runs of this process that have begun an attempt, or have not yet.",
+    )?;
+    let queued = engine.queued_runs();
+    let running = engine.live_runs().saturating_sub(queued);
+    for (state, count) in [("queued", queued), ("running", running)] {
+        writeln!(text, "impasto_runs{{state=\"{state}\"}} {count}")?;
+    }
     let name = "impasto_runs_total";
     head(text, name, "counter", "Runs that came to stand so.")?;
     for (status, count) in &figures.runs {

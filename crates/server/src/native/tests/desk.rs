@@ -180,7 +180,7 @@ async fn figures_usage_and_descriptions_are_there() {
     house.echo(1).await;
     let metrics = house.send(house.request(&house.admin, "GET /metrics", &[], "")).await.text();
     for line in [
-        "impasto_runs 0",
+        "impasto_runs{state=\"queued\"} 0",
         "impasto_runs_total{status=\"succeeded\"} 1",
         "impasto_offer_attempts_total{offer=\"local@here/echo\",outcome=\"done\"} 1",
         "impasto_offer_duration_seconds_count{offer=\"local@here/echo\"} 1",
