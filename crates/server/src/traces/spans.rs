@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use impasto_domain::{Candidate, Decision, Digest, Error, InstanceKey, Money};
+use impasto_domain::{
+    AssetRef, Candidate, Decision, Digest, Error, InstanceKey, MediaKind, Money, Value, Values,
+};
 use impasto_store::{RunStatus, StoredRun};
 use impasto_workflow::Event;
 use serde_json::{Value as Json, json};
@@ -95,6 +97,25 @@ struct AttemptSpan {
     end_ms: Option<u64>,
     cost: Money,
     error: Option<Error>,
+    /// What it made, as the conventions for generative models name it.
+    made: Option<&'static str>,
+}
+
+/// What a call to any model is called by the conventions; which task it does is an attribute of ours.
+const GENERATE: &str = "generate_content";
+
+/// How the conventions name what is in an output. They know words, pictures and speech; the rest has
+/// names of ours.
+fn kind_of(output: &Values) -> &'static str {
+    match output.values().flat_map(Value::assets).next().map(AssetRef::kind) {
+        None => "text",
+        Some(MediaKind::Image) => "image",
+        Some(MediaKind::Audio) => "speech",
+        Some(MediaKind::Video) => "video",
+        Some(MediaKind::Mesh) => "mesh",
+        Some(MediaKind::World) => "world",
+        Some(MediaKind::Other) => "file",
+    }
 }
 
 impl Journal {
@@ -131,11 +152,15 @@ impl Journal {
                     end_ms: None,
                     cost: Money::ZERO,
                     error: None,
+                    made: None,
                 };
                 step.attempts.entry(attempt).or_insert(begun);
             }
-            Event::AttemptDone { key, attempt, cost, .. } => {
+            Event::AttemptDone { key, attempt, cost, output, .. } => {
                 self.end(&key, attempt, (at_ms, cost, None));
+                if let Some(span) = self.step(&key, at_ms).attempts.get_mut(&attempt) {
+                    span.made = Some(kind_of(&output));
+                }
             }
             Event::AttemptFailed { key, attempt, cost, error, .. } => {
                 self.end(&key, attempt, (at_ms, cost, Some(error)));
@@ -196,9 +221,8 @@ impl AttemptSpan {
         decision: Option<&Decision>,
         run_end_ms: u64,
     ) -> Draft {
-        let task = decision.map_or("attempt", |decision| decision.task.as_str());
         let mut attributes = vec![
-            text("gen_ai.operation.name", task),
+            text("gen_ai.operation.name", GENERATE),
             number_of("impasto.attempt", i64::from(number)),
             cost(self.cost),
         ];
@@ -207,12 +231,14 @@ impl AttemptSpan {
             attributes.push(text("gen_ai.request.model", candidate.model.as_str()));
             attributes.push(text("impasto.offer", candidate.offer.as_str()));
         }
+        attributes.extend(decision.iter().map(|it| text("impasto.task", it.task.as_str())));
+        attributes.extend(self.made.iter().map(|made| text("gen_ai.output.type", made)));
         attributes.extend(self.error.iter().map(|error| text("error.type", error.kind.as_str())));
         let model = self.candidate.as_ref().map_or("?", |candidate| candidate.model.as_str());
         Draft {
             id: format!("{step} {number}"),
             parent: Some(step.to_owned()),
-            name: format!("{task} {model}"),
+            name: format!("{GENERATE} {model}"),
             kind: CLIENT,
             start_ms: self.start_ms,
             end_ms: self.end_ms.unwrap_or(run_end_ms),
@@ -380,7 +406,7 @@ mod tests {
         let names: Vec<_> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
         assert_eq!(
             names,
-            ["run text-to-image", "step draw", "text-to-image brush", "text-to-image pen"]
+            ["run text-to-image", "step draw", "generate_content brush", "generate_content pen"]
         );
         assert!(spans.iter().all(|span| span["traceId"] == spans[0]["traceId"]));
         assert!(spans[0].get("parentSpanId").is_none());
@@ -389,10 +415,29 @@ mod tests {
         assert_eq!(spans[3]["startTimeUnixNano"], "1040000000");
         assert_eq!(spans[3]["endTimeUnixNano"], "1090000000");
         assert_eq!(attribute(&spans[3], "gen_ai.request.model").unwrap(), "pen");
+        assert_eq!(attribute(&spans[3], "gen_ai.operation.name").unwrap(), GENERATE);
+        assert_eq!(attribute(&spans[3], "impasto.task").unwrap(), "text-to-image");
+        assert_eq!(attribute(&spans[3], "gen_ai.output.type").unwrap(), "text");
+        assert!(attribute(&spans[2], "gen_ai.output.type").is_none(), "it made nothing");
         assert_eq!(attribute(&spans[2], "error.type").unwrap(), "provider_failed");
         assert_eq!(spans[2]["status"]["code"], FAILED);
         assert!(spans[1].get("status").is_none(), "the step went well in the end");
         assert_eq!(attribute(&spans[0], "impasto.cost_microdollars").unwrap(), "2000");
+    }
+
+    #[test]
+    fn what_is_made_has_the_name_of_the_conventions() {
+        let check = |media_type: &str, expected: &str| {
+            let facts = impasto_domain::MediaFacts::default();
+            let (digest, media_type) = (Digest::of(b""), media_type.to_owned());
+            let asset = AssetRef { digest, media_type, facts };
+            let output = Values::from([("made".to_owned(), Value::from(asset))]);
+            assert_eq!(kind_of(&output), expected);
+        };
+        check("image/png", "image");
+        check("audio/wav", "speech");
+        check("video/mp4", "video");
+        assert_eq!(kind_of(&Values::from([("text".to_owned(), Value::from("words"))])), "text");
     }
 
     #[test]
