@@ -150,8 +150,10 @@ fn obey(input: &Values, bench: &dyn Workbench) -> Result<Values> {
 fn show(input: &Values, bench: &dyn Workbench) -> Result<Values> {
     let prompt = input.get("prompt").map(|prompt| prompt.to_json().to_string()).unwrap_or_default();
     let prompt = prompt.trim_matches('"');
+    // What is asked of a provider is decided once, when it is asked.
+    let is_heard = bench.wants_news();
     for index in 0..2 {
-        if bench.wants_news() {
+        if is_heard {
             let (name, media_type) = ("images".to_owned(), "image/png".to_owned());
             let bytes = format!("preview {index}").into_bytes();
             bench.tell(News::Picture { name, index, bytes, media_type });
@@ -637,4 +639,39 @@ async fn a_long_part_of_a_form_goes_by_the_disk_and_a_short_one_is_text() {
     assert_eq!(post(&front, path, FORM, cut).await.status(), StatusCode::BAD_REQUEST);
     let other = post(&front, path, "text/plain", sent).await;
     assert_eq!(other.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_will_listen_gets_what_is_told_from_then_on() {
+    let front = front();
+    let asked = json!({"task": "text-to-image", "model": "teller", "partials": true,
+                       "input": {"prompt": "gate of partials"}});
+    let request = Request::post("/v1/runs")
+        .header("content-type", "application/json")
+        .header("prefer", "respond-async")
+        .body(asked.to_string().into())
+        .unwrap();
+    let accepted = front.answer(request).await;
+    assert_eq!(accepted.status(), StatusCode::ACCEPTED);
+    let place = accepted.headers()["location"].to_str().unwrap();
+    let events = Request::get(format!("{place}/events")).body(Body::empty()).unwrap();
+    let mut told = front.answer(events).await.into_body();
+    let began = next(&mut told).await;
+    open("gate of partials");
+    let rest = told.collect().await.unwrap().to_bytes();
+    let told = String::from_utf8([began, rest].concat()).unwrap();
+    assert!(told.contains(&STANDARD.encode("preview 1")), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_means_what_the_input_fits() {
+    let front = front();
+    let words = json!({"text": "make it blue"});
+    let picture =
+        json!({"inlineData": {"mimeType": "image/png", "data": STANDARD.encode("a picture")}});
+    for parts in [json!([words]), json!([words, picture])] {
+        let asked = json!({"contents": [{"role": "user", "parts": parts}]});
+        let response = call(&front, "/gemini/v1beta/models/auto:generateContent", asked).await;
+        assert_eq!(response.status(), StatusCode::OK, "{parts}");
+    }
 }
