@@ -201,15 +201,18 @@ fn claimed(
     Ok(Some(RunId::new(known)))
 }
 
-/// Claims that are over are removed a few at a time, by those who come: each leaves one.
+/// Claims that are over are removed a few at a time, by those who leave one.
 const CLAIMS_REMOVED: u32 = 4;
 
-/// Removes claims that can stop no retry any more. A claim for ever is always open.
-fn clear_claims(connection: &Connection, now_ms: u64) -> rusqlite::Result<()> {
+/// Removes claims that can stop no retry any more, `claim` being of now. A claim for ever is always
+/// open, and one whose answer was given is gone.
+fn clear_claims(connection: &Connection, claim: [&str; 3]) -> rusqlite::Result<()> {
+    let [tenant, key, _] = claim;
     let sql = "DELETE FROM claims WHERE (tenant, key) IN (SELECT tenant, key FROM claims \
-               WHERE state <> 'open' AND at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
-    let over_ms = now_ms.saturating_sub(RETRY_WINDOW_MS) as i64;
-    connection.prepare_cached(sql)?.execute(params![over_ms, CLAIMS_REMOVED]).map(drop)
+               WHERE state <> 'open' AND at_ms < (SELECT at_ms FROM claims WHERE tenant = ?1 AND \
+               key = ?2) - ?3 ORDER BY at_ms LIMIT ?4)";
+    let values = params![tenant, key, RETRY_WINDOW_MS as i64, CLAIMS_REMOVED];
+    connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 /// Marks where an answer is. A claim whose answer was given claims nothing any more.
@@ -225,7 +228,8 @@ fn mark_claim(
         return connection.prepare_cached(&sql)?.execute([tenant, key, run]).map(drop);
     }
     let sql = format!("UPDATE claims SET state = ?4 WHERE {known}");
-    connection.prepare_cached(&sql)?.execute([tenant, key, run, state.as_str()]).map(drop)
+    connection.prepare_cached(&sql)?.execute([tenant, key, run, state.as_str()])?;
+    if state == DeliveryState::Broken { clear_claims(connection, claim) } else { Ok(()) }
 }
 
 fn write_claim(connection: &Connection, run: &NewRun, claim: &Claim, owner: &str) -> Result<()> {
@@ -259,9 +263,6 @@ fn create_or_find(
             return Ok(Some(known));
         }
         write_claim(connection, run, claim, &owner.name)?;
-        if claim.kind == ClaimKind::Delivery {
-            clear_claims(connection, run.created_ms).map_err(|error| database(&error))?;
-        }
     }
     create(connection, run, plan, &owner.name).map(|()| None)
 }
@@ -494,7 +495,11 @@ impl RunStore for SqliteRuns {
                 false => (self.writer.write(Haste::Soon, act).await?, Durable::default()),
             };
             Ok(match known {
-                Some(known) => Created::Known(known),
+                Some(known) => {
+                    // Whoever created it may still be waiting for the same.
+                    durable.wait().await?;
+                    Created::Known(known)
+                }
                 None => Created::New(self.lease(id, 1), durable),
             })
         })
@@ -699,6 +704,26 @@ mod tests {
         for (id, plan) in [("one", waiting("one").plan), ("two", "an older plan".to_owned())] {
             let stored = runs.load(TenantId::local(), RunId::new(id), 0).await.unwrap();
             assert_eq!(stored.record.run.plan, plan);
+        }
+    }
+
+    #[tokio::test]
+    async fn claims_that_can_stop_no_retry_any_more_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = SqliteRuns::open(folder.path(), &SqliteOptions::default()).unwrap();
+        let connection = connect(&folder.path().join(DATABASE)).unwrap();
+        let sql = "SELECT group_concat(key, ' ') FROM (SELECT key FROM claims ORDER BY key)";
+        for (key, created_ms, left) in
+            [("a", 1, "a"), ("b", 2, "a b"), ("c", 3 + RETRY_WINDOW_MS, "c")]
+        {
+            let body = Digest::of(b"wish");
+            let claim = Claim { key: key.to_owned(), body, kind: ClaimKind::Delivery };
+            let run = NewRun { created_ms, claim: Some(claim), ..waiting(key) };
+            let _lease = runs.create(run, None).await.unwrap();
+            let (state, run) = (DeliveryState::Broken, RunId::new(key));
+            runs.delivery(TenantId::local(), key.to_owned(), run, state).await.unwrap();
+            let kept: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+            assert_eq!(kept, left);
         }
     }
 
