@@ -269,14 +269,39 @@ impl AttemptTask {
         let slowest = Duration::from_millis(self.options.poll_slowest_ms);
         let mut wait = Duration::from_millis(self.options.poll_first_ms.max(1));
         let mut failures = 0;
+        let mut hinted = None;
         loop {
+            // What was hinted until now, by somebody faster than the answer to the start too, is answered
+            // by this look.
+            self.stop.take_hint();
             let polled = self.driver.poll(self.job(handle)).await;
             match self.polled(polled, &mut failures) {
                 Look::Over(ending) => return *ending,
-                Look::Again { asked } => tokio::time::sleep(asked.unwrap_or(wait)).await,
+                // A provider that cannot be asked is not asked more often for what it hints.
+                Look::Again { asked } if failures > 0 => {
+                    tokio::time::sleep(asked.unwrap_or(wait)).await;
+                }
+                Look::Again { asked } => self.pause(asked.unwrap_or(wait), &mut hinted).await,
             }
             wait = wait.mul_f64(1.5).min(slowest);
         }
+    }
+
+    /// Waits until the next look, which comes sooner for a hint; for the next one only after a while.
+    async fn pause(&self, pause: Duration, hinted: &mut Option<Instant>) {
+        let timer = tokio::time::sleep(pause);
+        tokio::pin!(timer);
+        tokio::select! {
+            () = &mut timer => return,
+            () = self.stop.hinted() => {}
+        }
+        let (now, every) = (Instant::now(), Duration::from_millis(self.options.hint_every_ms));
+        let due = hinted.map_or(now, |last| last + every).max(now);
+        if due < timer.deadline() {
+            timer.as_mut().reset(due);
+        }
+        timer.await;
+        *hinted = Some(Instant::now());
     }
 
     /// What an answer to a poll asks for, when so many looks before it have failed.

@@ -53,6 +53,8 @@ pub struct StartCall {
     pub bench: Arc<dyn Workbench>,
     /// The place under the provider's limit.
     pub slot: Slot,
+    /// Where the provider can hint that something happened to the job, if it can be told and reaches us.
+    pub callback: Option<String>,
 }
 
 /// An attempt that has been started elsewhere.

@@ -47,6 +47,7 @@ fn call(narrowed: &Narrowed, bench: &Arc<dyn Workbench>) -> StartCall {
         idempotency_key: "run/step/1".to_owned(),
         bench: Arc::clone(bench),
         slot: Slot::new(()),
+        callback: None,
     }
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn call(
         idempotency_key: "run/step/1".to_owned(),
         bench: Arc::clone(bench) as Arc<dyn Workbench>,
         slot: Slot::new(()),
+        callback: None,
     }
 }
 
