@@ -328,3 +328,19 @@ impl AttemptTask {
 pub(crate) fn idempotency_key(run: &RunId, key: &InstanceKey, attempt: u32) -> String {
     format!("{run}/{key}/{attempt}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of<F>(_future: impl FnOnce(Box<AttemptTask>, Begin) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand of them may wait; what else a run holds is several times that.
+    #[test]
+    fn an_attempt_that_waits_takes_little_room() {
+        let (future, task) = (bytes_of(AttemptTask::run), size_of::<AttemptTask>());
+        assert!(future + task <= 1_800, "{future} + {task} bytes");
+    }
+}
