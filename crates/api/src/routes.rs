@@ -580,6 +580,22 @@ pub const ROUTES: &[Route] = &[
         )
     },
     Route {
+        method: Method::Post,
+        access: Access::Signed,
+        takes: Takes::Bytes,
+        ..reads(
+            "takeHint",
+            "/v1/hints/{hint}",
+            "Says that something happened to a job, by the address that its provider was given: it is asked for \
+             now instead of later. What is sent is not read.",
+            &[Answer {
+                status: 204,
+                summary: "It was heard, also where the job is long over.",
+                content: Content::Nothing,
+            }],
+        )
+    },
+    Route {
         query: &[
             number("from_ms", "From when, in milliseconds since 1970; 30 days ago if absent."),
             number("to_ms", "Until when; now if absent."),

@@ -57,6 +57,6 @@ pub use read::similar;
 pub use size::{Size, short_side};
 pub use tariff::{BilledOn, Confidence, Price, TimeEstimate};
 pub use wire::{
-    Absent, Answer, Call, Charge, Encoding, JobState, Method, Progress, Put, StateTable, Template,
-    Upload, Wire,
+    Absent, Answer, Call, Callback, Charge, Encoding, JobState, Method, Progress, Put, StateTable,
+    Template, Upload, Wire,
 };

@@ -121,9 +121,11 @@ fn wire() -> Json {
     );
     let progress =
         json!({ "at": text(), "of": { "type": "number" }, "place": text(), "log": text() });
+    let callback = json!({ "at": text(), "query": text(), "with": { "type": "object" } });
     object(
         json!({
-            "submit": call(), "handle": { "type": "object" }, "poll": call(), "state": state,
+            "submit": call(), "handle": { "type": "object" }, "callback": object(callback, &[]),
+            "poll": call(), "state": state,
             "progress": object(progress, &[]), "result": call(), "item": call(), "cancel": call(),
             "cost": object(json!({ "at": text(), "usd_each": { "type": "number" } }), &["at", "usd_each"]),
             "poll_every_ms": { "type": "integer", "minimum": 0 },

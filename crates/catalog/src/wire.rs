@@ -284,6 +284,35 @@ impl Call {
     }
 }
 
+/// Where a submission says whom the provider is to tell that something happened to the job. What it
+/// tells is not read: it is a reason to ask, nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callback {
+    /// Where the address goes in the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Pointer>,
+    /// Under which name it goes into the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// What goes into the body beside it, such as of what to tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<Pointer, Json>,
+}
+
+impl Callback {
+    /// What is wrong with it in a submission whose body is written like that, if anything.
+    fn problem(&self, body: Encoding) -> Option<&'static str> {
+        if self.at.is_some() == self.query.is_some() {
+            return Some("`callback` says either `at` or `query`");
+        }
+        let has_body = matches!(body, Encoding::Json | Encoding::Multipart | Encoding::Form);
+        let needs_body = self.at.is_some() || !self.with.is_empty();
+        (needs_body && !has_body)
+            .then_some("`callback` puts something into a body that is not there")
+    }
+}
+
 /// How jobs are submitted, asked for and fetched.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -294,6 +323,9 @@ pub struct Wire {
     /// Empty means that the answer is the result.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub handle: BTreeMap<String, Pointer>,
+    /// How the submission says whom to tell of the job; absent if the provider tells nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
     /// How the job is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Call>,
@@ -339,6 +371,14 @@ impl Wire {
         }
         if self.poll.is_some() && self.handle.is_empty() {
             return Some("it is asked for, but its handle keeps nothing to ask with".to_owned());
+        }
+        if let Some(callback) = &self.callback {
+            if self.poll.is_none() {
+                return Some("it has a `callback`, but nothing is asked for then".to_owned());
+            }
+            if let Some(problem) = callback.problem(self.submit.body) {
+                return Some(problem.to_owned());
+            }
         }
         if self.item.as_ref().is_some_and(|item| item.answer != Answer::Bytes) {
             return Some("the answer to `item` must be the file: `answer = \"bytes\"`".to_owned());

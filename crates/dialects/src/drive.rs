@@ -8,7 +8,7 @@ use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
 use impasto_net::{BoxFuture, Response};
 use serde_json::Value as Json;
 
-use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Hosted, NoItems, Purpose};
+use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Hosted, NoItems, Purpose, USUAL_BASE};
 use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
@@ -41,6 +41,11 @@ impl<'c> Begun<'c> {
         let query = self.request.query.iter();
         ask.query.extend(query.map(|(name, value)| (name.clone(), value.clone())));
         ask
+    }
+
+    /// Where we are told that something happened to the job, if the provider can be told that place.
+    pub(crate) fn callback(&self) -> Option<&'c str> {
+        self.account.callback(self.call, USUAL_BASE)
     }
 
     /// Whether somebody listens to what there is of the result before it is done.

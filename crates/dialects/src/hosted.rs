@@ -36,8 +36,8 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, Purpose};
 pub use answer::Answer;
-pub use ask::{Ask, Part, PartContent, Payload};
-pub use call::{ask_for, sent_by};
+pub use ask::{Ask, Part, PartContent, Payload, USUAL_BASE};
+pub use call::{ask_for, sent_by, told_to};
 pub use deliver::{ByFile, Delivered, OutgoingFile, Uploads};
 pub use handle::Handle;
 pub use receive::{FetchItem, Fetched, NoItems};

@@ -274,14 +274,39 @@ impl AttemptTask {
         let slowest = Duration::from_millis(self.options.poll_slowest_ms);
         let mut wait = Duration::from_millis(self.options.poll_first_ms.max(1));
         let mut failures = 0;
+        let mut hinted = None;
         loop {
+            // What was hinted until now, by somebody faster than the answer to the start too, is answered
+            // by this look.
+            self.stop.take_hint();
             let polled = self.driver.poll(self.job(handle)).await;
             match self.polled(polled, &mut failures) {
                 Look::Over(ending) => return *ending,
-                Look::Again { asked } => tokio::time::sleep(asked.unwrap_or(wait)).await,
+                // A provider that cannot be asked is not asked more often for what it hints.
+                Look::Again { asked } if failures > 0 => {
+                    tokio::time::sleep(asked.unwrap_or(wait)).await;
+                }
+                Look::Again { asked } => self.pause(asked.unwrap_or(wait), &mut hinted).await,
             }
             wait = wait.mul_f64(1.5).min(slowest);
         }
+    }
+
+    /// Waits until the next look, which comes sooner for a hint; for the next one only after a while.
+    async fn pause(&self, pause: Duration, hinted: &mut Option<Instant>) {
+        let timer = tokio::time::sleep(pause);
+        tokio::pin!(timer);
+        tokio::select! {
+            () = &mut timer => return,
+            () = self.stop.hinted() => {}
+        }
+        let (now, every) = (Instant::now(), Duration::from_millis(self.options.hint_every_ms));
+        let due = hinted.map_or(now, |last| last + every).max(now);
+        if due < timer.deadline() {
+            timer.as_mut().reset(due);
+        }
+        timer.await;
+        *hinted = Some(Instant::now());
     }
 
     /// What an answer to a poll asks for, when so many looks before it have failed.
@@ -307,4 +332,20 @@ impl AttemptTask {
 /// The same text for the same attempt, in every process and for ever.
 pub(crate) fn idempotency_key(run: &RunId, key: &InstanceKey, attempt: u32) -> String {
     format!("{run}/{key}/{attempt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of<F>(_future: impl FnOnce(Box<AttemptTask>, Begin) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand of them may wait; what else a run holds is several times that.
+    #[test]
+    fn an_attempt_that_waits_takes_little_room() {
+        let (future, task) = (bytes_of(AttemptTask::run), size_of::<AttemptTask>());
+        assert!(future + task <= 1_800, "{future} + {task} bytes");
+    }
 }

@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 
 use crate::updates::{Hub, Update, UpdateKind};
 
-/// The wish that something stops: asked for once, seen by everyone who looks or waits.
+/// The wish that something stops: asked for once, seen by everyone who looks or waits. By the same way
+/// comes the hint that a job is worth a look, which can be given again.
 ///
 /// Work in this process can be asked to end while a job that a provider has taken is left alone: it
 /// may be paid for, and whoever goes on with the run finds it.
@@ -23,6 +24,7 @@ pub(crate) struct Stop {
     work: AtomicBool,
     job: AtomicBool,
     abandoned: AtomicBool,
+    hinted: AtomicBool,
     notify: Notify,
 }
 
@@ -42,6 +44,21 @@ impl Stop {
     pub(crate) fn abandon(&self) {
         self.raise(&self.abandoned);
         self.raise(&self.work);
+    }
+
+    /// Says that something happened to the job, as somebody says.
+    pub(crate) fn hint(&self) {
+        self.raise(&self.hinted);
+    }
+
+    /// What was hinted until now is known.
+    pub(crate) fn take_hint(&self) {
+        self.hinted.store(false, Ordering::Release);
+    }
+
+    /// Waits for a hint that was not taken yet.
+    pub(crate) async fn hinted(&self) {
+        self.wait_for(&self.hinted).await;
     }
 
     fn raise(&self, flag: &AtomicBool) {

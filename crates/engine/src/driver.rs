@@ -55,6 +55,8 @@ pub struct StartCall {
     pub slot: Slot,
     /// When what leads to this call is durable: nothing that could be paid for leaves before.
     pub durable: Durable,
+    /// Where the provider can hint that something happened to the job, if it can be told and reaches us.
+    pub callback: Option<String>,
 }
 
 /// An attempt that has been started elsewhere.

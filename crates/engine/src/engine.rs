@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::bench::{Addresses, EngineBench, Listener, ProgressFn, Stop};
 use crate::figures::EngineFigures;
+use crate::hints::{AttemptName, Callbacks};
 use crate::identity::workflow_seed;
 use crate::live::{Inner, Live};
 use crate::planning::{PlanReport, plan_report};
@@ -134,6 +135,22 @@ impl Engine {
     pub fn lend(&self, addresses: Addresses) {
         // Who comes later serves the same files.
         let _ = self.inner.addresses.set(addresses);
+    }
+
+    /// Says where others hint from now on that something happened to an attempt; once. Who comes there
+    /// is passed on by [`Engine::hint`].
+    pub fn listen_at(&self, callbacks: Callbacks) {
+        // Who comes later listens at the same places.
+        let _ = self.inner.callbacks.set(callbacks);
+    }
+
+    /// Somebody says that something happened to an attempt: if it is a job that is under way here, it is
+    /// looked at now, or soon where it was just looked at for that. Anything else means nothing.
+    pub fn hint(&self, name: AttemptName) {
+        let AttemptName { run, key, attempt } = name;
+        if let Some(live) = self.inner.live(&run) {
+            live.inbox.send(Message::Hint { key, attempt });
+        }
     }
 
     /// Whether somebody who can be used here does this task.

@@ -17,6 +17,7 @@ use crate::bench::Addresses;
 use crate::engine::{Left, from_text, to_text};
 use crate::figures::Counter;
 use crate::health::HealthWatch;
+use crate::hints::Callbacks;
 use crate::places::Places;
 use crate::prepare::Imported;
 use crate::runner::{Inbox, Message};
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     endings: broadcast::Sender<Left>,
     /// Where others fetch files, once somebody listens.
     pub(crate) addresses: OnceLock<Addresses>,
+    /// Where others hint that something happened to a job, once somebody listens.
+    pub(crate) callbacks: OnceLock<Callbacks>,
 }
 
 /// Plans that were run lately.
@@ -108,6 +111,7 @@ impl Inner {
             draining: AtomicBool::new(false),
             endings: broadcast::Sender::new(ENDINGS),
             addresses: OnceLock::new(),
+            callbacks: OnceLock::new(),
             parts,
         }
     }

@@ -14,6 +14,8 @@ pub struct EngineOptions {
     pub poll_first_ms: u64,
     /// How often a job at a provider is asked for at the least, in milliseconds.
     pub poll_slowest_ms: u64,
+    /// How long it takes at the least from one look at a job because of a hint to the next, in milliseconds.
+    pub hint_every_ms: u64,
     /// How many times in a row asking for a job may fail before the attempt is given up.
     pub poll_failures_max: u32,
     /// How long an attempt that was asked to stop may take to do so, in milliseconds.
@@ -48,6 +50,7 @@ impl Default for EngineOptions {
             batch_events: 256,
             poll_first_ms: 250,
             poll_slowest_ms: 5_000,
+            hint_every_ms: 1_000,
             poll_failures_max: 20,
             stop_grace_ms: 3_000,
             cancel_watch_ms: 300,

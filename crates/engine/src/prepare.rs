@@ -11,6 +11,7 @@ use impasto_prompt::PromptSpec;
 
 use crate::bench::KnownFiles;
 use crate::driver::StartCall;
+use crate::hints::{AttemptName, Callbacks};
 use crate::parts::{Importer, Render};
 
 /// How the input of a call is made ready.
@@ -22,6 +23,8 @@ pub(crate) struct Prepare {
     pub(crate) imported: Arc<Imported>,
     /// The files that whoever does the work may fetch.
     pub(crate) known: Arc<KnownFiles>,
+    /// Where those who do the work elsewhere can hint that something happened to it.
+    pub(crate) callbacks: Option<Callbacks>,
 }
 
 /// Foreign files, and what was made of them lately.
@@ -69,8 +72,17 @@ impl Prepare {
             input = working.await.map_err(|_| Error::internal("preparing a file panicked"))??;
             self.known.add(&input);
         }
+        if !local {
+            call.callback = self.callback(&call);
+        }
         call.input = if local { offer.map.apply(input) } else { input };
         Ok(call)
+    }
+
+    fn callback(&self, call: &StartCall) -> Option<String> {
+        let callbacks = self.callbacks.as_ref()?;
+        let (run, key) = (call.run.clone(), call.key.clone());
+        callbacks(&AttemptName { run, key, attempt: call.attempt })
     }
 
     /// The file of a described video, or a file of ours for a foreign one.
@@ -177,6 +189,7 @@ mod tests {
             bench: Arc::clone(bench) as _,
             slot: Slot::new(()),
             durable: Durable::default(),
+            callback: None,
         };
         let call = prepare.call(call).await.unwrap();
         let video = call.input.values().flat_map(Value::assets).next().unwrap().clone();
@@ -192,6 +205,7 @@ mod tests {
             importer: Arc::clone(&importer) as _,
             imported: Arc::default(),
             known: Arc::default(),
+            callbacks: None,
         };
         let bench = Arc::new(Bench::default());
         assert_eq!(given(&prepare, &bench, "trim-video", true).await, b"ours");

@@ -52,6 +52,8 @@ pub(crate) enum Message {
     Event(Event),
     /// An attempt got a place under its provider's limit.
     Slot(Box<Claim>, Slot),
+    /// Somebody says that something happened to an attempt.
+    Hint { key: InstanceKey, attempt: u32 },
     /// The process ends: nothing is written any more, and whoever starts next goes on with the run.
     LetGo,
 }
@@ -252,11 +254,25 @@ impl Runner {
                 self.absorb(event, turn).await
             }
             Message::Slot(claim, slot) => self.start(*claim, slot, turn).await,
+            Message::Hint { key, attempt } => {
+                self.hint(&key, attempt);
+                Ok(())
+            }
             Message::LetGo => {
                 self.let_go = Some(self.let_go.map_or(LettingGo::Soon, |_| LettingGo::Now));
                 self.say_again_later(Message::LetGo);
                 Ok(())
             }
+        }
+    }
+
+    /// Passes a hint on to the attempt, if it is the one under way.
+    fn hint(&self, key: &InstanceKey, attempt: u32) {
+        let running = self.state.instance(key).map(|instance| instance.status);
+        if running == Some(Status::Running { attempt })
+            && let Some(stop) = self.stops.get(key)
+        {
+            stop.hint();
         }
     }
 
@@ -454,6 +470,7 @@ impl Runner {
             importer: Arc::clone(&parts.importer),
             imported: Arc::clone(&self.inner.imported),
             known,
+            callbacks: self.inner.callbacks.get().cloned(),
         };
         let call = StartCall {
             run: self.run.clone(),
@@ -470,6 +487,8 @@ impl Runner {
             bench: Arc::new(bench),
             slot,
             durable: Durable::default(),
+            // Given where it is needed, since most of the time nobody looks at it.
+            callback: None,
         };
         let options = Arc::clone(&self.inner.options);
         Ok(AttemptTask { driver, call, prepare, stop, inbox: self.inbox.clone(), options })

@@ -1,7 +1,7 @@
 //! What every handler needs: the engine, the stores, the options. A clone is the same.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use impasto_catalog::Catalog;
 use impasto_domain::{AssetRef, Digest, Error, ErrorKind, Result, TenantId};
@@ -51,6 +51,16 @@ pub(crate) struct App {
     inner: Arc<Inner>,
 }
 
+/// The same as an [`App`] for as long as there is one.
+pub(crate) struct WeakApp(Weak<Inner>);
+
+impl WeakApp {
+    /// The app, if there still is one.
+    pub(crate) fn upgrade(&self) -> Option<App> {
+        self.0.upgrade().map(|inner| App { inner })
+    }
+}
+
 struct Inner {
     parts: Parts,
     options: ServerOptions,
@@ -86,22 +96,32 @@ impl App {
         if let Some(addresses) = app.addresses() {
             app.engine().lend(addresses);
         }
+        if let Some(callbacks) = app.callbacks() {
+            app.engine().listen_at(callbacks);
+        }
         app
     }
 
     /// How providers fetch files here that they take only by an address; nothing where nobody has
     /// said at which address others reach us.
     pub(crate) fn addresses(&self) -> Option<Addresses> {
-        let base = self.options().public_base.trim_end_matches('/').to_owned();
-        if base.is_empty() {
-            return None;
-        }
-        let (weak, base) = (Arc::downgrade(&self.inner), Base(base));
+        let (app, base) = (self.downgrade(), Base(self.public_base()?));
         Some(Arc::new(move |tenant, asset| {
-            let app = Self { inner: weak.upgrade()? };
+            let app = app.upgrade()?;
             app.note_lent(tenant, asset);
             Some(app.file_url(&base, &Caller::reader(tenant.clone()), asset))
         }))
+    }
+
+    /// Scheme and host at which others reach us, if somebody has said so.
+    pub(crate) fn public_base(&self) -> Option<String> {
+        let base = self.options().public_base.trim_end_matches('/');
+        (!base.is_empty()).then(|| base.to_owned())
+    }
+
+    /// The same, for what the engine holds: it is held by the app itself.
+    pub(crate) fn downgrade(&self) -> WeakApp {
+        WeakApp(Arc::downgrade(&self.inner))
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use crate::ServerOptions;
 use crate::app::App;
+use crate::hints::HINTS;
 use crate::hosts;
 use crate::pages;
 use crate::problem::Problem;
@@ -151,8 +152,11 @@ impl Front {
 /// Below this an address names an upload by its secret id, after the tenant.
 const UPLOADS: &str = "/storage/u/";
 
-/// A path as it may be logged: without what would let its reader have a file.
+/// A path as it may be logged: without what would let its reader have a file, or hint.
 fn without_secrets(path: &str) -> &str {
+    if path.starts_with(HINTS) {
+        return HINTS;
+    }
     let Some(at) = path.find(UPLOADS).map(|at| at + UPLOADS.len()) else { return path };
     let tenant = path.get(at..).and_then(|rest| rest.find('/')).unwrap_or_default();
     path.get(..at + tenant).unwrap_or_default()
@@ -256,5 +260,6 @@ mod tests {
         check("/storage/u/acme/fal-12ab/a.png", "/storage/u/acme");
         check("/storage/u/fal-12ab", "/storage/u/");
         check("/storage/u/", "/storage/u/");
+        check("/v1/hints/NmIwMS8xL29uZQ.12ab", "/v1/hints/");
     }
 }

@@ -18,6 +18,7 @@ mod fetch;
 mod figures;
 mod files;
 mod front;
+mod hints;
 mod hosts;
 pub mod keys;
 mod listen;

@@ -45,7 +45,8 @@ pub struct ServerOptions {
     /// Whether the scheme and host that a proxy before this server reports are believed.
     pub trust_proxy: bool,
     /// Scheme and host at which others reach this server, such as `https://media.example`, for
-    /// addresses in what webhooks are told; empty means: as whoever submitted the run saw it.
+    /// addresses in what webhooks are told; empty means: as whoever submitted the run saw it. Where it is
+    /// said, files are lent to providers, and providers hint that a job is over.
     pub public_base: String,
     /// Files taken in at once: each may need a process of its own.
     pub intakes_at_once: usize,
@@ -53,6 +54,10 @@ pub struct ServerOptions {
     pub known_renders: usize,
     /// Workflows of which the compiled form is kept.
     pub known_plans: usize,
+    /// How much of a hint of a provider is waited for, in bytes. None of it is looked at.
+    pub hint_bytes_max: u64,
+    /// How long it is waited for, in milliseconds.
+    pub hint_wait_ms: u64,
     /// Deliveries of webhooks at once.
     pub deliveries_at_once: usize,
     /// How long a receiver of a webhook may take, in milliseconds.
@@ -92,6 +97,8 @@ impl Default for ServerOptions {
             intakes_at_once: 4,
             known_renders: 1_000,
             known_plans: 64,
+            hint_bytes_max: 16 << 20,
+            hint_wait_ms: 5_000,
             deliveries_at_once: 16,
             delivery_timeout_ms: 15_000,
         }

@@ -474,3 +474,30 @@ fn no_file_makes_it_panic() {
         ));
     }
 }
+
+#[test]
+fn a_callback_goes_to_one_place_that_there_is() {
+    let of = |submit: &str, poll: &str, callback: &str| {
+        let text = format!(
+            "{PROVIDER}\n[base]\ndefault = {{ url = \"https://x.example\" }}\n[wires.job]\n\
+             submit = {{ method = \"POST\", path = \"/jobs\"{submit} }}\nhandle = {{ id = \"/id\" }}\n{poll}\
+             state = {{ at = \"/state\", succeeded = [\"done\"] }}\ncallback = {{ {callback} }}\n"
+        );
+        said(&[("providers/paper.toml", &text)])
+    };
+    let poll = "poll = { method = \"GET\", path = \"/jobs/{id}\" }\n";
+    let body = ", body = \"json\"";
+    let check = |submit: &str, poll: &str, callback: &str, part: &str| {
+        let told = of(submit, poll, callback);
+        let is_wrong = told.contains("error:");
+        assert!(told.contains(part) && is_wrong != part.is_empty(), "{callback}: {told}");
+    };
+    check(body, poll, "at = \"/hook\", with = { \"/of\" = [\"end\"] }", "");
+    check("", poll, "query = \"hook\"", "");
+    check(body, poll, "at = \"/hook\", query = \"hook\"", "either `at` or `query`");
+    check(body, poll, "with = { \"/of\" = [\"end\"] }", "either `at` or `query`");
+    check("", poll, "at = \"/hook\"", "a body that is not there");
+    check("", poll, "query = \"hook\", with = { \"/of\" = 1 }", "a body that is not there");
+    check(body, "", "at = \"/hook\"", "nothing is asked for then");
+    check(body, poll, "to = \"/hook\"", "to");
+}

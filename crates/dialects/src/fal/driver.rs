@@ -8,7 +8,7 @@ use impasto_domain::{Error, Result};
 use impasto_engine::{Failure, Job, Polled, StartCall, Started};
 use serde::Deserialize;
 
-use super::wire::{ERROR_TYPE, LogLine, Status, Submitted};
+use super::wire::{ERROR_TYPE, LogLine, Status, Submitted, WEBHOOK};
 use crate::drive::{Begun, Running, text_at};
 use crate::hosted::{Answer, Ask, Hosted, Purpose};
 use crate::remote::Dialect;
@@ -45,7 +45,10 @@ impl Dialect for Fal {
         if streams && begun.is_heard() {
             return super::stream::follow(&begun, body).await;
         }
-        let ask = begun.with_query(Ask::post(format!("/{}", call.endpoint), body));
+        let mut ask = begun.with_query(Ask::post(format!("/{}", call.endpoint), body));
+        if let Some(address) = begun.callback() {
+            ask = ask.query(WEBHOOK, address);
+        }
         let answer = begun.submit(&ask).await?;
         let submitted: Option<Submitted> = serde_json::from_value(answer.json.clone()).ok();
         begun.running(&answer, submitted.as_ref().map(|submitted| submitted.request_id.as_str()))

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use impasto_catalog::{AuthScheme, Provider};
 use impasto_domain::{Error, ErrorKind, Result, Workbench};
-use impasto_engine::Durable;
+use impasto_engine::{Durable, StartCall};
 use impasto_net::{
     Cause, Client, Grade, Limits, Multipart, NetError, Request, Response, Secret, Stage,
 };
@@ -73,6 +73,15 @@ impl<'a> Account<'a> {
     /// There is no such base, or nobody has said where it is.
     pub fn base_url(&self, name: &str) -> Result<String> {
         self.provider.base_url(name, |setting| self.hosted.setting(setting))
+    }
+
+    /// Where the provider, reached by that base, can tell us that something happened to the job of a call.
+    /// One that is reached over TLS is told of no place that is not: it would refuse the call for it.
+    pub fn callback<'c>(&self, call: &'c StartCall, base: &str) -> Option<&'c str> {
+        let address = call.callback.as_deref()?;
+        let is_plain = |url: &str| url.starts_with("http://");
+        let is_told = !is_plain(address) || self.base_url(base).is_ok_and(|url| is_plain(&url));
+        is_told.then_some(address)
     }
 
     /// Whether a URL leads to a place that is told the key.

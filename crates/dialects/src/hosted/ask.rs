@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use serde_json::Value as Json;
 
+/// The base that counts where none is named.
+pub const USUAL_BASE: &str = "default";
+
 /// A request before it is sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ask {
@@ -92,7 +95,7 @@ impl Ask {
 
     /// A request with a method and nothing else, below the usual base.
     pub fn of(method: &'static str, path: impl Into<String>) -> Self {
-        Self { method, base: "default".to_owned(), path: path.into(), ..Self::default() }
+        Self { method, base: USUAL_BASE.to_owned(), path: path.into(), ..Self::default() }
     }
 
     /// Goes to another base.

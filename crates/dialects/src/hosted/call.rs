@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use impasto_catalog::{Body, Call};
+use impasto_catalog::{Body, Call, Callback};
 use impasto_domain::{Error, Result};
 use serde_json::Value as Json;
 
@@ -38,6 +38,22 @@ pub fn sent_by(
     for (place, template) in &call.send {
         let text = Body::Text(template.fill(facts, answer)?);
         place.put(&mut body, text).map_err(Error::internal)?;
+    }
+    Ok(body)
+}
+
+/// Says in a submission whom to tell of the job.
+///
+/// # Errors
+/// There is something else in the place where that is said.
+pub fn told_to(address: &str, callback: &Callback, ask: &mut Ask, mut body: Body) -> Result<Body> {
+    if let Some(name) = &callback.query {
+        ask.query.push((name.clone(), address.to_owned()));
+    }
+    let address = callback.at.iter().map(|place| (place, Body::from(address)));
+    let others = callback.with.iter().map(|(place, value)| (place, Body::from(value.clone())));
+    for (place, value) in address.chain(others) {
+        place.put(&mut body, value).map_err(Error::internal)?;
     }
     Ok(body)
 }

@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
 use super::container;
-use super::wire::{Prediction, Status};
+use super::wire::{Prediction, Status, WEBHOOK, WEBHOOK_EVENTS, WebhookEvent};
 use crate::drive::{Begun, Running};
 use crate::hosted::{Answer, Ask, Hosted, Purpose};
 use crate::remote::Dialect;
@@ -50,9 +50,13 @@ impl Dialect for Replicate {
 
     async fn begin(&self, call: &StartCall) -> Result<Started, Failure> {
         let begun = Begun::new(&self.hosted, call)?;
-        let body = begun.json().await?;
+        let mut body = begun.json().await?;
         if container::is_one(&call.endpoint) {
             return container::predict(&begun, body).await;
+        }
+        if let (Some(address), Some(body)) = (begun.callback(), body.as_object_mut()) {
+            body.insert(WEBHOOK.to_owned(), json!(address));
+            body.insert(WEBHOOK_EVENTS.to_owned(), json!([WebhookEvent::Completed]));
         }
         let ask = begun.with_query(creation(&call.endpoint, body));
         let answer = begun.submit(&ask).await?;

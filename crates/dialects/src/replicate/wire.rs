@@ -6,6 +6,11 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 
+/// The field of a request for a prediction that says whom to tell how it goes.
+pub const WEBHOOK: &str = "webhook";
+/// The field that says of what to tell.
+pub const WEBHOOK_EVENTS: &str = "webhook_events_filter";
+
 /// `POST /predictions`, `POST /models/{owner}/{name}/predictions` and the same of a deployment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::items::ItemCall;
 use super::{SubmitPoll, outputs_of, wire_of};
-use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Purpose, ask_for, sent_by};
+use crate::hosted::{Account, Answer, Ask, ByFile, Handle, Purpose, ask_for, sent_by, told_to};
 
 /// What goes over the wire for one attempt, and how.
 pub(super) struct Submission<'c> {
@@ -34,7 +34,11 @@ impl SubmitPoll {
         let submit = &wire.submit;
         let mut ask = ask_for(submit, &facts, &Json::Null)?;
         ask.query.extend(request.query);
-        let body = sent_by(submit, &facts, &Json::Null, request.body)?;
+        let mut body = sent_by(submit, &facts, &Json::Null, request.body)?;
+        let callback = wire.callback.as_ref().zip(account.callback(call, &submit.base));
+        if let Some((callback, address)) = callback {
+            body = told_to(address, callback, &mut ask, body)?;
+        }
         ask.payload = account.payload(submit.body, &body, &ByFile, &call.bench).await?;
         if submit.answer == Kind::Bytes || outputs.is_whole_body() {
             ask.answer_bytes_max = Some(self.hosted.options().file_bytes_max);

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test")]
 
+mod callbacks;
 mod conformance;
 mod counts;
 mod listed;

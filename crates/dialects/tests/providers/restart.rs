@@ -48,6 +48,7 @@ fn call(narrowed: &Narrowed, bench: &Arc<dyn Workbench>) -> StartCall {
         bench: Arc::clone(bench),
         slot: Slot::new(()),
         durable: Durable::default(),
+        callback: None,
     }
 }
 

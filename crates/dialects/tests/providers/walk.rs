@@ -82,6 +82,7 @@ pub(crate) fn call(
         bench: Arc::clone(bench) as Arc<dyn Workbench>,
         slot: Slot::new(()),
         durable: Durable::default(),
+        callback: None,
     }
 }
 
@@ -156,6 +157,18 @@ async fn sent(
     driver: &Arc<dyn Driver>,
     server: &Server,
 ) -> Json {
+    let arrived = arrived(catalog, offer, driver, server, None).await;
+    arrived.iter().map(|one| recorded(one, &server.url)).collect()
+}
+
+/// What arrives at a server for the example of an offer, when hints may come to that address.
+pub(crate) async fn arrived(
+    catalog: &Arc<Catalog>,
+    offer: &Offer,
+    driver: &Arc<dyn Driver>,
+    server: &Server,
+    callback: Option<&str>,
+) -> Vec<Arrived> {
     let bench = Arc::new(Bench::default());
     for kind in KINDS {
         let asset = sample_of(kind, 0);
@@ -164,10 +177,11 @@ async fn sent(
     let task = catalog.task(&offer.task).unwrap();
     let input = task.admit(example_of(catalog, offer).unwrap()).unwrap();
     let input = input.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    let refused = driver.start(call(catalog, offer, input, &bench)).await;
+    let call = call(catalog, offer, input, &bench);
+    let refused = driver.start(StartCall { callback: callback.map(str::to_owned), ..call }).await;
     let new = server.take_arrived();
     assert!(!new.is_empty(), "{} sends nothing: {refused:?}", offer.id);
-    new.iter().map(|one| recorded(one, &server.url)).collect()
+    new
 }
 
 /// What the catalogue makes of the example of an offer.
@@ -189,13 +203,22 @@ fn remember_files(hosted: &Hosted, catalog: &Catalog) {
     }
 }
 
+/// Drivers by dialect.
+pub(crate) type Drivers = BTreeMap<String, Arc<dyn Driver>>;
+
+/// A server that refuses everything, and drivers to which it is every provider of the catalogue.
+pub(crate) async fn refusing(catalog: &Catalog) -> (Server, Drivers) {
+    let server = Server::start(|_| Arc::new(Refusing)).await.unwrap();
+    let hosted = hosted(settings(&server.url), Arc::new(PlainDoor));
+    remember_files(&hosted, catalog);
+    let drivers = drivers::all(&hosted).collect();
+    (server, drivers)
+}
+
 /// The recordings as they are now, by provider.
 async fn recordings() -> BTreeMap<String, String> {
     let catalog = Arc::new(Catalog::embedded().unwrap());
-    let server = Server::start(|_| Arc::new(Refusing)).await.unwrap();
-    let hosted = hosted(settings(&server.url), Arc::new(PlainDoor));
-    remember_files(&hosted, &catalog);
-    let drivers: BTreeMap<String, Arc<dyn Driver>> = drivers::all(&hosted).collect();
+    let (server, drivers) = refusing(&catalog).await;
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for offer in catalog.offers.values() {
         let provider = &catalog.providers[&offer.provider];

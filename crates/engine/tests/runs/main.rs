@@ -4,6 +4,7 @@
 
 mod attempts;
 mod events;
+mod hints;
 mod reuse;
 mod stopping;
 mod storage;

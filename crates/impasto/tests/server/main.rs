@@ -12,6 +12,7 @@ mod client;
 mod drain;
 mod events;
 mod harness;
+mod hints;
 mod hostile;
 mod keys;
 mod kill;

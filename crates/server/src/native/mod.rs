@@ -8,6 +8,7 @@ mod admin;
 mod assets;
 mod catalogue;
 mod extract;
+mod hints;
 mod plan;
 mod runs;
 mod show;
@@ -96,6 +97,7 @@ fn desk_handler(route: &Route, method: MethodFilter) -> Option<MethodRouter<App>
         "getWebhookSecret" => on(method, webhooks::secret),
         "listDeliveries" => on(method, webhooks::deliveries),
         "redeliver" => on(method, webhooks::redeliver),
+        "takeHint" => on(method, hints::take),
         "getUsage" => on(method, admin::usage),
         "createKey" => on(method, admin::create_key),
         "listKeys" => on(method, admin::keys),

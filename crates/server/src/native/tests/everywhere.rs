@@ -56,6 +56,7 @@ async fn things(house: &House) -> BTreeMap<&'static str, String> {
         ("task", "echo".to_owned()),
         ("key", "none".to_owned()),
         ("file", "none.png".to_owned()),
+        ("hint", "NmIwMS8xL29uZQ.00".to_owned()),
     ])
 }
 
@@ -239,7 +240,10 @@ async fn a_body_that_is_too_large_is_refused_everywhere() {
     };
     let house = House::with(options).await;
     let things = things(&house).await;
-    for route in ROUTES.iter().filter(|route| !matches!(route.takes, Takes::Nothing)) {
+    // What comes to a signed address is read by nobody.
+    let reads =
+        |route: &&Route| !matches!(route.takes, Takes::Nothing) && route.access != Access::Signed;
+    for route in ROUTES.iter().filter(reads) {
         let key = if route.access == Access::Admin { &house.admin } else { &house.own };
         let (header, _) = good_body(route);
         let size = if route.id == "putWorkflow" { 2 << 20 } else { 1_001 };

@@ -3,6 +3,7 @@
 mod desk;
 mod everywhere;
 mod files;
+mod hints;
 mod house;
 mod runs;
 mod strangers;
