@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use impasto_domain::{Error, ErrorKind, InstanceKey};
-use impasto_engine::{
-    Driver, Durable, Engine, Failure, Job, Polled, Request, Source, StartCall, Started,
-};
+use impasto_engine::{Driver, Durable, Failure, Job, Polled, Request, Source, StartCall, Started};
 use impasto_store::{BoxFuture, MemoryBlobs, MemoryRuns};
 use impasto_testkit::{FarOptions, FarProvider, Oracle, Stage};
 use impasto_testkit::{SqliteOptions, SqliteRuns};
