@@ -210,7 +210,7 @@ fn clear_claims(connection: &Connection, now_ms: u64) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute(params![over_ms, CLAIMS_REMOVED]).map(drop)
 }
 
-/// Marks where an answer is. A claim whose answer was given claims nothing any more.
+/// Marks where an answer is. A claim whose answer was read, or is wanted no more, claims nothing.
 fn mark_claim(
     connection: &Connection,
     claim: [&str; 3],
@@ -218,8 +218,13 @@ fn mark_claim(
 ) -> rusqlite::Result<()> {
     let [tenant, key, run] = claim;
     let known = "tenant = ?1 AND key = ?2 AND run = ?3";
-    if state == DeliveryState::Answered {
-        let sql = format!("DELETE FROM claims WHERE {known}");
+    let is_over = match state {
+        DeliveryState::Answered => Some(""),
+        DeliveryState::Late => Some("AND state = 'broken'"),
+        _ => None,
+    };
+    if let Some(only) = is_over {
+        let sql = format!("DELETE FROM claims WHERE {known} {only}");
         return connection.prepare_cached(&sql)?.execute([tenant, key, run]).map(drop);
     }
     let sql = format!("UPDATE claims SET state = ?4 WHERE {known}");
