@@ -17,6 +17,7 @@ mod keys;
 mod kill;
 mod lending;
 mod listeners;
+mod logs;
 mod queue;
 mod receiver;
 mod reload;
