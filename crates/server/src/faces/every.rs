@@ -8,20 +8,19 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 use super::tests::{front_that, open};
-use crate::listen::{bind, serve};
 use crate::{Front, NoEncoders, ServerOptions};
 
-/// A way to ask for a run: where, and with what body for a word.
+/// The body that asks for something about a word.
+type About = fn(&str) -> Json;
+
+/// A way to ask for a run: where, and with what body.
 struct Way {
     path: &'static str,
-    body: fn(&str) -> Json,
+    body: About,
     /// How to ask for the answer while it is made, if that can be asked for.
-    stream: Option<(&'static str, fn(&str) -> Json)>,
+    stream: Option<(&'static str, About)>,
 }
 
 fn prompt(word: &str) -> Json {
@@ -152,61 +151,73 @@ async fn a_key_is_one_run_and_stands_for_one_request() {
     }
 }
 
-/// Asks over a connection that is kept.
-async fn connect(address: std::net::SocketAddr, way: &Way, word: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let body = (way.body)(word).to_string();
-    let head = format!(
-        "POST {} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n",
-        way.path,
-        body.len(),
-    );
-    stream.write_all((head + &body).as_bytes()).await.unwrap();
-    let mut first = [0; 16];
-    let seen = stream.peek(&mut first).await.unwrap();
-    assert!(first[..seen].starts_with(b"HTTP/1.1 2"), "{} {first:?}", way.path);
-    stream
-}
-
-/// Sends the same twice, and breaks the first connection in this way after the answer came. Answers how
-/// many runs each way of asking made.
+/// Systems differ in what they do with a connection that is closed while something in it is unread.
 #[cfg(target_os = "linux")]
-async fn broken(breaking: impl AsyncFn(TcpStream) + Copy) -> Vec<(&'static str, usize)> {
-    let mut made = Vec::new();
-    let all = WAYS.iter().map(async |way| {
-        let front = front(ServerOptions::default());
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (_go_on, stop) = watch::channel(false);
-        let serving = tokio::spawn(serve(listener, None, front.clone(), stop));
-        let first = connect(address, way, "again").await;
-        // Longer than connections are kept at least whose client has nothing else to ask.
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
-        breaking(first).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        drop(connect(address, way, "again").await);
-        let count = runs(&front).await;
-        serving.abort();
-        (way.path, count)
-    });
-    made.extend(futures_util::future::join_all(all).await);
-    made
-}
+mod unread {
+    use std::time::Duration;
 
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_nobody_read_is_given_again_and_one_that_was_read_is_not() {
-    // What is closed with an answer in it that was not read is reset by the system.
-    let unread = broken(async |stream| drop(stream)).await;
-    assert_eq!(unread, WAYS.map(|way| (way.path, 1)), "no second run");
-    let read = broken(async |mut stream| {
-        let mut bytes = vec![0; 1 << 20];
-        let reading = async { while stream.read(&mut bytes).await.unwrap() > 0 {} };
-        let _all = tokio::time::timeout(Duration::from_millis(300), reading).await;
-    })
-    .await;
-    assert_eq!(read, WAYS.map(|way| (way.path, 2)), "whoever read the answer wants another");
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::watch;
+
+    use super::{WAYS, Way, front, runs};
+    use crate::ServerOptions;
+    use crate::listen::{bind, serve};
+
+    /// Asks over a connection that is kept.
+    async fn connect(address: std::net::SocketAddr, way: &Way, word: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let body = (way.body)(word).to_string();
+        let head = format!(
+            "POST {} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            way.path,
+            body.len(),
+        );
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        let mut first = [0; 16];
+        let seen = stream.peek(&mut first).await.unwrap();
+        assert!(first[..seen].starts_with(b"HTTP/1.1 2"), "{} {first:?}", way.path);
+        stream
+    }
+
+    /// Sends the same twice, and breaks the first connection in this way after the answer came. Answers how
+    /// many runs each way of asking made.
+    async fn broken(breaking: impl AsyncFn(TcpStream) + Copy) -> Vec<(&'static str, usize)> {
+        let mut made = Vec::new();
+        let all = WAYS.iter().map(async |way| {
+            let front = front(ServerOptions::default());
+            let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (_go_on, stop) = watch::channel(false);
+            let serving = tokio::spawn(serve(listener, None, front.clone(), stop));
+            let first = connect(address, way, "again").await;
+            // Longer than connections are kept at least whose client has nothing else to ask.
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            breaking(first).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            drop(connect(address, way, "again").await);
+            let count = runs(&front).await;
+            serving.abort();
+            (way.path, count)
+        });
+        made.extend(futures_util::future::join_all(all).await);
+        made
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_answer_that_nobody_read_is_given_again_and_one_that_was_read_is_not() {
+        // What is closed with an answer in it that was not read is reset by the system.
+        let unread = broken(async |stream| drop(stream)).await;
+        assert_eq!(unread, WAYS.map(|way| (way.path, 1)), "no second run");
+        let read = broken(async |mut stream| {
+            let mut bytes = vec![0; 1 << 20];
+            let reading = async { while stream.read(&mut bytes).await.unwrap() > 0 {} };
+            let _all = tokio::time::timeout(Duration::from_millis(300), reading).await;
+        })
+        .await;
+        assert_eq!(read, WAYS.map(|way| (way.path, 2)), "whoever read the answer wants another");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
