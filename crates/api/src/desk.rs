@@ -66,8 +66,8 @@ pub struct EndpointList {
 /// A message to an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryView {
-    /// Its number; it is also in the header `webhook-id`, however often it is sent.
-    pub id: u64,
+    /// Its id, which is also the header `webhook-id`, however often it is sent.
+    pub id: String,
     /// The run that it is about.
     pub run: String,
     /// The endpoint; absent for the webhook that came with the run.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// An error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// The address of the page about the code.
+    /// The address of the page about the code, on this server.
     #[serde(rename = "type")]
     pub page: String,
     /// The code in words.

@@ -171,7 +171,8 @@ const SAME: Answer =
     Answer { status: 304, summary: "They are known already.", content: Content::Nothing };
 
 const CURSOR: Query = text("cursor", "Where to go on: `next_cursor` of the page before.");
-const LIMIT: Query = number("limit", "The most to list.");
+const LIMIT: Query =
+    number("limit", "The most to list; at least 1, and no more than the server gives at a time.");
 
 /// A route that reads, with nothing special about it.
 const fn reads(

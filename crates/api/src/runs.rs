@@ -91,6 +91,10 @@ pub struct RunRequest {
     /// The run is given up if no attempt has started after so long, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_within_ms: Option<u64>,
+    /// The run as a whole is given up, with the error `timeout`, if it has not ended after so long, in
+    /// milliseconds from its acceptance. Providers are told to stop where they can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
     /// Whom to tell how it goes, besides the webhook endpoints of the tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookRequest>,
@@ -117,7 +121,7 @@ pub enum RunStatusName {
     Succeeded,
     /// A step failed for good.
     Failed,
-    /// Somebody gave it up, or it did not start in time.
+    /// Somebody gave it up, or it did not start or end in time.
     Cancelled,
     /// A person has to decide: about an attempt in doubt, or about what a step shows.
     Parked,

@@ -34,7 +34,7 @@ use crate::{EngineOptions, Parts, Request, Source};
 /// Runs workflows. A clone is the same engine.
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What a run was asked for, as it is stored.
@@ -46,6 +46,9 @@ struct StoredRequest {
     lane: Option<(String, Option<u32>)>,
     #[serde(default)]
     wants_news: bool,
+    /// [`crate::deadline`] reads it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end_by_ms: Option<u64>,
 }
 
 impl StoredRequest {
@@ -87,13 +90,13 @@ pub struct Left {
 pub struct RunHandle {
     /// Its id.
     pub id: RunId,
-    tenant: TenantId,
+    pub(crate) tenant: TenantId,
     inner: Arc<Inner>,
     hub: Option<Arc<Hub>>,
     /// What is told from the very beginning, where somebody will listen to what is told live only.
     live: Option<LiveUpdates>,
     begun_at: u64,
-    ending: JoinHandle<Result<Outcome>>,
+    pub(crate) ending: JoinHandle<Result<Outcome>>,
 }
 
 impl RunHandle {
@@ -211,6 +214,7 @@ impl Engine {
             no_cache: request.no_cache,
             lane,
             wants_news: request.wants_news,
+            end_by_ms: request.end_by_ms,
         };
         let now_ms = self.inner.parts.clock.now_ms();
         let new = NewRun {
@@ -247,7 +251,9 @@ impl Engine {
             tenant: request.tenant.clone(),
             head: Head::of(new),
         };
-        self.create(new, begun, input).await
+        let submitted = self.create(new, begun, input).await?;
+        self.end_by(submitted.handle.as_ref(), request.end_by_ms);
+        Ok(submitted)
     }
 
     /// Creates the run and begins it; another id is drawn where that one is taken.
@@ -365,7 +371,9 @@ impl Engine {
         let lane = request.lane(&tenant);
         let (run, started_ms) = (&stored.record.run, first_start_ms(&stored));
         let now_ms = self.inner.parts.clock.now_ms();
-        let is_late = started_ms.is_none() && run.start_by_ms.is_some_and(|by_ms| by_ms <= now_ms);
+        let is_over = |by_ms: Option<u64>| by_ms.is_some_and(|by_ms| by_ms <= now_ms);
+        let is_late =
+            started_ms.is_none() && is_over(run.start_by_ms) || is_over(request.end_by_ms);
         let first = match seq {
             0 => vec![Event::Started { input: request.input }],
             // Its time came while nobody worked on it.
@@ -390,7 +398,9 @@ impl Engine {
             head: Head::of(run),
         };
         let opening = Opening::Taken { first, outstanding: seq > 0 };
-        Ok(self.begin(self.runner(begun), opening, run.start_by_ms))
+        let handle = self.begin(self.runner(begun), opening, run.start_by_ms);
+        self.end_by(Some(&handle), request.end_by_ms);
+        Ok(handle)
     }
 
     fn runner(&self, begun: Begun) -> Box<Runner> {
@@ -465,15 +475,17 @@ impl Engine {
         }
     }
 
-    /// Takes no new runs, waits up to `grace` for those under way, and then lets go of the rest:
-    /// whoever starts next goes on with them. Answers how many those are.
+    /// Takes no new runs, lets go of those that have not begun, waits up to `grace` for those under way,
+    /// and then lets go of the rest: whoever starts next goes on with them. Answers how many those are.
     pub async fn drain(&self, grace: Duration) -> usize {
         self.inner.begin_draining();
+        // What has not begun would not end in time either, and others wait for an answer about it.
+        let waiting = self.inner.let_go_of_waiting();
         let deadline = tokio::time::Instant::now() + grace;
         while self.inner.live_count() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
-        let left = self.inner.live_count();
+        let left = waiting.max(self.inner.live_count());
         self.inner.let_go();
         for _ in 0..LET_GO_LOOKS {
             if self.inner.live_count() == 0 {
@@ -618,7 +630,7 @@ impl Engine {
         Ok((state, stored.events.last().map_or(0, |event| event.seq)))
     }
 
-    async fn record(&self, tenant: TenantId, run: RunId) -> Result<StoredRun> {
+    pub(crate) async fn record(&self, tenant: TenantId, run: RunId) -> Result<StoredRun> {
         self.inner.parts.runs.load(tenant, run, 0).await
     }
 

@@ -12,6 +12,7 @@
 
 mod attempt;
 mod bench;
+mod deadline;
 mod driver;
 mod engine;
 mod figures;

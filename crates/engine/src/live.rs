@@ -297,6 +297,13 @@ impl Inner {
         self.draining.load(Ordering::Acquire)
     }
 
+    /// Lets go of every run of which no attempt has started, and answers how many those are.
+    pub(crate) fn let_go_of_waiting(&self) -> usize {
+        let live = lock(&self.live);
+        let waiting = live.runs.values().filter(|live| live.hub.started_ms().is_none());
+        waiting.map(|live| live.inbox.send(Message::LetGo)).count()
+    }
+
     /// Lets go of every run under way: whoever starts next goes on with them.
     pub(crate) fn let_go(&self) {
         for live in lock(&self.live).runs.values() {

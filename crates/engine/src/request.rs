@@ -42,6 +42,8 @@ pub struct Request {
     pub priority: i32,
     /// The run is given up if no attempt of it has started by then, in milliseconds since 1970.
     pub start_by_ms: Option<u64>,
+    /// The run is given up if it has not ended by then, in milliseconds since 1970.
+    pub end_by_ms: Option<u64>,
     /// Among whom places are shared out. Absent: the tenant's own.
     pub lane: Option<Lane>,
     /// Whether attempts tell what there is of their result before it is done.
@@ -72,6 +74,7 @@ impl Request {
             claim: None,
             priority: 0,
             start_by_ms: None,
+            end_by_ms: None,
             lane: None,
             wants_news: false,
         }

@@ -220,6 +220,8 @@ impl Runner {
         };
         let mut turn = self.turn();
         for event in first {
+            // A job that is outstanding is then stopped where it is, not waited for.
+            self.cancelling |= event == Event::CancelRequested;
             self.absorb(event, &mut turn).await?;
         }
         if outstanding {

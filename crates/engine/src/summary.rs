@@ -5,6 +5,7 @@ use impasto_store::{RunRecord, RunStatus, StoredRun};
 use impasto_workflow::{Instance, Outcome, State, Status};
 use serde::Serialize;
 
+use crate::deadline::given_up;
 use crate::updates::{Hub, LogLine};
 
 /// Where a run stands.
@@ -169,16 +170,6 @@ pub(crate) fn run_summary(stored: &StoredRun, state: &State, logs: Vec<LogLine>)
 fn cost_of(state: &State) -> Money {
     let attempts = state.instances().flat_map(|(_, instance)| &instance.attempts);
     attempts.map(|attempt| attempt.cost).sum()
-}
-
-/// Why a run was given up: nobody started it in time, or somebody asked for it.
-fn given_up(record: &RunRecord, started_ms: Option<u64>) -> Error {
-    let late = record.run.start_by_ms.filter(|by_ms| *by_ms <= record.updated_ms);
-    match (late, started_ms) {
-        (Some(_), None) => Error::new(ErrorKind::Timeout, "it did not start in time")
-            .hint("allow it to wait longer, or ask for fewer at once"),
-        _ => Error::cancelled(),
-    }
 }
 
 fn in_doubt(attempts: usize) -> Error {

@@ -66,21 +66,27 @@ pub(crate) async fn serve(
         server = server.with_traces(traces);
     }
     let address = server.address();
+    let log = command.log;
+    // Whoever reads the log as data gets nothing else on it.
+    let say = move |text: String| match log {
+        LogFormat::Json => tracing::info!("{text}"),
+        LogFormat::Text => screen.note(text),
+    };
     if screen.json {
         screen.json_line(
             &serde_json::json!({ "listening": format!("{scheme}://{address}"), "open": is_open }),
         );
     } else {
-        screen.note(format!("Impasto listens on {scheme}://{address}  (API reference: /docs)"));
+        say(format!("Impasto listens on {scheme}://{address}  (API reference: /docs)"));
         if is_open {
-            screen.note("There is no key: everybody on this machine is served. `impasto keys create NAME` makes one.");
+            say("There is no key: everybody on this machine is served. `impasto keys create NAME` makes one.".to_owned());
         }
         if let Some(authority) = authority {
-            screen.note(format!("Clients must trust '{}'", authority.display()));
+            say(format!("Clients must trust '{}'", authority.display()));
         }
     }
     let reader = Reader { engine: house.engine.clone(), flags: global.clone(), screen };
-    let told = heed(server.handle(), &reader, screen);
+    let told = heed(server.handle(), &reader, say);
     let watched = reader.keep_up(&house.data, watch);
     let left = tokio::select! {
         left = server.run() => left?,
@@ -88,9 +94,7 @@ pub(crate) async fn serve(
         () = watched => return Err(Error::internal("the watch over the catalogue ended")),
     };
     if left > 0 {
-        screen.note(format!(
-            "{left} run(s) go on when a server starts again, or by `impasto resume`"
-        ));
+        say(format!("{left} run(s) go on when a server starts again, or by `impasto resume`"));
     }
     Ok(FINE)
 }
@@ -179,7 +183,7 @@ impl Reader {
 }
 
 /// Does what this process is told by signals. The first end is a gentle one; the second ends this.
-async fn heed(server: Handle, reader: &Reader, screen: Screen) {
+async fn heed(server: Handle, reader: &Reader, say: impl Fn(String)) {
     let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
     let mut is_ending = false;
     loop {
@@ -188,7 +192,7 @@ async fn heed(server: Handle, reader: &Reader, screen: Screen) {
             Signal::End if is_ending => return,
             Signal::End => {
                 is_ending = true;
-                screen.note("Ending: runs under way are waited for; once more ends at once");
+                say("Ending: runs under way are waited for; once more ends at once".to_owned());
                 server.stop();
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use impasto_catalog::{Catalog, Model, similar};
 use impasto_domain::{
     Digest, Error, ErrorKind, Field, ModelId, Money, Policy, Result, RunId, TaskId, Tier, Type,
@@ -92,6 +93,7 @@ pub(crate) struct Call {
     pub(crate) seed: Option<u64>,
     pub(crate) priority: i32,
     pub(crate) start_by_ms: Option<u64>,
+    pub(crate) end_by_ms: Option<u64>,
     pub(crate) webhook: Option<Webhook>,
     pub(crate) claim: Option<Claim>,
     pub(crate) origin: Origin,
@@ -111,6 +113,7 @@ impl Call {
             seed: None,
             priority: 0,
             start_by_ms: None,
+            end_by_ms: None,
             webhook: None,
             claim: None,
             origin,
@@ -120,12 +123,50 @@ impl Call {
     }
 }
 
+/// What a client calls the header of its key for a wish.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The longest key.
+const KEY_CHARS_MAX: usize = 255;
+/// What stands before a client's key where claims are kept.
+const CLIENTS_KEY: &str = "key ";
+
+/// The key under which a client makes its wish, if its header names one.
+pub(crate) fn wish_key(headers: &HeaderMap) -> Result<Option<&str>> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().map_err(|_| {
+        Error::invalid("the header Idempotency-Key is no plain text").hint("send a UUID")
+    })?;
+    check_wish_key(key)?;
+    Ok(Some(key))
+}
+
+/// Refuses what can be no key of a wish.
+pub(crate) fn check_wish_key(key: &str) -> Result<()> {
+    if key.is_empty() || key.chars().count() > KEY_CHARS_MAX {
+        let message = format!("an idempotency key has 1 to {KEY_CHARS_MAX} characters");
+        return Err(Error::invalid(message).hint("send a UUID"));
+    }
+    Ok(())
+}
+
+/// The client's key, if what was refused is that it stands for another request.
+fn reused_key<'c>(claim: Option<&'c Claim>, error: &Error) -> Option<&'c str> {
+    let claim = claim.filter(|claim| claim.kind == ClaimKind::Explicit)?;
+    let is_conflict = error.kind == ErrorKind::Conflict;
+    is_conflict.then(|| claim.key.strip_prefix(CLIENTS_KEY)).flatten()
+}
+
+/// Whether a call was refused because its key stands for another request.
+pub(crate) fn is_reuse(claim: &Claim, error: &Error) -> bool {
+    reused_key(Some(claim), error).is_some()
+}
+
 /// What keeps a wish from becoming two runs: by the key that the client sent, or else by the request
 /// itself, for clients that try again without saying so.
 pub(crate) fn claim(key: Option<&str>, route: &str, body: &[u8]) -> Claim {
     let digest = Digest::of(body);
     let (key, kind) = match key {
-        Some(key) => (format!("key {key}"), ClaimKind::Explicit),
+        Some(key) => (format!("{CLIENTS_KEY}{key}"), ClaimKind::Explicit),
         None => (format!("{route} {digest}"), ClaimKind::Delivery),
     };
     let body = Digest::of(format!("{route} {digest}").as_bytes());
@@ -268,8 +309,7 @@ impl App {
     pub(crate) async fn submit(&self, caller: &Caller, call: Call) -> Result<Ticket> {
         self.check_spend(caller).await?;
         let (webhook, claim) = (call.webhook.clone(), call.claim.clone());
-        let (priority, start_by_ms) = (call.priority, call.start_by_ms);
-        let wants_news = call.wants_news;
+        let Call { priority, start_by_ms, end_by_ms, wants_news, .. } = call;
         let lane = Lane {
             id: caller.key.as_ref().map_or(caller.tenant.as_str(), |key| key.0.as_str()).into(),
             limit: caller.limits.concurrent,
@@ -284,11 +324,17 @@ impl App {
             claim,
             priority,
             start_by_ms,
+            end_by_ms,
             lane: Some(lane),
             wants_news,
             ..request
         };
-        self.accept(caller, request).await
+        let claim = request.claim.clone();
+        self.accept(caller, request).await.map_err(|error| {
+            let Some(key) = reused_key(claim.as_ref(), &error) else { return error };
+            let message = format!("the idempotency key '{key}' was used for another request");
+            Error { message, ..error }
+        })
     }
 
     /// Accepts it even if whoever asked goes in the middle of it: what has begun to be stored is
@@ -467,7 +513,8 @@ impl App {
 
     /// Where a run stands.
     pub(crate) async fn view(&self, caller: &Caller, run: &RunId) -> Result<RunView> {
-        Ok(self.engine().summary(caller.tenant.clone(), run.clone()).await?.into())
+        let summary = self.engine().summary(caller.tenant.clone(), run.clone()).await;
+        Ok(summary.map_err(not_there)?.into())
     }
 
     /// What happens in a run after that event, and what is told of it live.
@@ -477,7 +524,17 @@ impl App {
 
     /// Gives a run up for good.
     pub(crate) async fn cancel(&self, caller: &Caller, run: &RunId) -> Result<()> {
-        self.engine().cancel(caller.tenant.clone(), run.clone()).await
+        self.engine().cancel(caller.tenant.clone(), run.clone()).await.map_err(not_there)
+    }
+}
+
+/// What is told of a run that is not there to somebody who has no command line.
+fn not_there(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::NotFound => {
+            error.hint("check the id; runs are seen with keys of their own tenant")
+        }
+        _ => error,
     }
 }
 

@@ -8,7 +8,9 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use impasto_dialects::inline::{InlineBytes, to_json};
 use impasto_domain::{Error, InstanceKey, Money, News, Result, RunId, SoundFormat};
 use impasto_engine::{Update, UpdateKind, Updates};
@@ -69,13 +72,7 @@ pub(crate) fn has_heard_all(view: &RunView, heard: Heard) -> bool {
 }
 
 /// A stream of what `updates` tell of a run that is known to be the viewer's.
-pub(crate) fn stream_of(
-    viewer: Viewer,
-    run: RunId,
-    updates: Updates,
-    heard: Heard,
-) -> Result<Response> {
-    let place = Place::take(&viewer.app)?;
+pub(crate) fn stream_of(viewer: Viewer, run: RunId, updates: Updates, heard: Heard) -> Response {
     let listener = Listener {
         updates,
         run,
@@ -84,7 +81,6 @@ pub(crate) fn stream_of(
         ended: false,
         keep_alive: Duration::from_millis(viewer.app.options().keep_alive_ms.max(10)),
         viewer,
-        _place: place,
     };
     let pieces = stream::unfold(listener, |mut listener| async move {
         let piece = listener.next().await?;
@@ -97,10 +93,11 @@ pub(crate) fn stream_of(
     // Proxies that gather answers are asked not to.
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     headers.insert(unbuffered, HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
-/// A place among the listeners, until it is dropped.
+/// A place among the listeners, until it is dropped. It is taken before anything is begun of which
+/// somebody is to be told.
 pub(crate) struct Place(App);
 
 impl Place {
@@ -113,6 +110,37 @@ impl Place {
             return Err(Error::unavailable(message).retry_after(5_000));
         }
         Ok(Self(app.clone()))
+    }
+
+    /// The response, which keeps the place until it was sent or given up.
+    pub(crate) fn over(self, response: Response) -> Response {
+        response.map(|body| Body::new(Kept { body, _place: self }))
+    }
+}
+
+/// A body with the place of whoever it is sent to.
+struct Kept {
+    body: Body,
+    _place: Place,
+}
+
+impl HttpBody for Kept {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -130,7 +158,6 @@ struct Listener {
     seq: u64,
     ended: bool,
     keep_alive: Duration,
-    _place: Place,
 }
 
 impl Listener {

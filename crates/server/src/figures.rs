@@ -101,7 +101,7 @@ impl App {
                 let _infallible = write_pending(&mut text, pending);
             }
             Err(error) => {
-                tracing::warn!(message = %error.message, "deliveries that wait cannot be counted");
+                tracing::warn!(error = %error.message, "deliveries that wait cannot be counted");
             }
         }
         // Writing to a text cannot fail.

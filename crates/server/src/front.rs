@@ -15,12 +15,14 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use impasto_domain::{Error, ErrorKind};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use tokio::time::Sleep;
 use tower::ServiceExt;
 
 use crate::ServerOptions;
 use crate::app::App;
+use crate::delivery::Ear;
+use crate::faces;
 use crate::hints::HINTS;
 use crate::hosts;
 use crate::pages;
@@ -42,13 +44,63 @@ pub(crate) struct RequestId(pub(crate) HeaderValue);
 pub struct Front {
     app: App,
     router: Router,
-    calls: Arc<Semaphore>,
+    places: Arc<Places>,
+}
+
+/// Places for those whose requests are worked on.
+struct Places {
+    calls: Semaphore,
+    looks: Semaphore,
+}
+
+/// There are so many places for looking at least.
+const LOOKS_MIN: usize = 64;
+/// What is asked of a server to see whether it is well. It needs no place: when all are taken, it is well.
+const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
+/// How addresses end at which something is given up.
+const GIVES_UP: [&str; 2] = ["/cancel", ":cancel"];
+
+/// Which place a request needs while it is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    /// Looking and giving up have places of their own: neither waits for a run, and those who wait must
+    /// not keep others from ending what they wait for.
+    Look,
+    Call,
+}
+
+impl Need {
+    fn of(method: &Method, path: &str) -> Self {
+        let is_read = method == Method::GET || method == Method::HEAD;
+        if is_read && PROBES.contains(&path) {
+            return Self::Nothing;
+        }
+        let gives_up = method == Method::DELETE || GIVES_UP.iter().any(|end| path.ends_with(end));
+        let looks = is_read && !path.starts_with(pages::CALLED_BY_ADDRESS);
+        if gives_up || looks { Self::Look } else { Self::Call }
+    }
+}
+
+impl Places {
+    /// A place of that kind, until it is dropped.
+    fn take(&self, need: Need) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
+        match need {
+            Need::Nothing => Ok(None),
+            Need::Look => self.looks.try_acquire().map(Some),
+            Need::Call => self.calls.try_acquire().map(Some),
+        }
+    }
 }
 
 impl Front {
     pub(crate) fn new(app: App, router: Router) -> Self {
-        let calls = Arc::new(Semaphore::new(app.options().calls_max));
-        Self { app, router, calls }
+        let calls_max = app.options().calls_max;
+        let places = Places {
+            calls: Semaphore::new(calls_max),
+            looks: Semaphore::new(calls_max.max(LOOKS_MIN)),
+        };
+        Self { app, router, places: Arc::new(places) }
     }
 
     pub(crate) fn options(&self) -> &ServerOptions {
@@ -67,7 +119,7 @@ impl Front {
         hosts::by_target(&mut request);
         let mut response = match self.preflight(&request, origin.as_ref()) {
             Some(response) => response,
-            None => self.let_in(request).await,
+            None => self.let_in(request, &id).await,
         };
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id.clone());
@@ -80,32 +132,34 @@ impl Front {
         response
     }
 
-    async fn let_in(&self, request: Request<Body>) -> Response {
-        if let Some(refused) = pages::refusal(&request, self.options())
-            && let Some(refusal) = self.keep_out(refused).await
-        {
-            return refusal;
-        }
-        self.handle(request).await
+    /// Lets a request in; what is wrong before its handler is asked is told as its face tells it.
+    async fn let_in(&self, request: Request<Body>, id: &HeaderValue) -> Response {
+        let path = request.uri().path().to_owned();
+        let answered = self.answered(request).await;
+        answered.unwrap_or_else(|problem| faces::told(&path, problem, RequestId(id.clone())))
     }
 
-    async fn handle(&self, request: Request<Body>) -> Response {
-        let Ok(_place) = self.calls.try_acquire() else {
+    async fn answered(&self, request: Request<Body>) -> Result<Response, Problem> {
+        if let Some(refused) = pages::refusal(&request, self.options()) {
+            self.keep_out(refused).await?;
+        }
+        let Ok(_place) = self.places.take(Need::of(request.method(), request.uri().path())) else {
             let busy = Error::new(ErrorKind::Unavailable, "too many calls are under way");
-            return Problem::from(busy.retry_after(1_000)).into_response();
+            return Err(busy.retry_after(1_000).into());
         };
         let idle = Duration::from_millis(self.options().body_idle_timeout_ms);
         let request = request.map(|body| Body::new(Timed { body, idle, deadline: None }));
-        let parent = Parent::of(request.headers());
+        let (parent, ear) = (Parent::of(request.headers()), Ear::of(&request));
         let answering = Parent::hold(parent, self.router.clone().oneshot(request));
+        let answering = Ear::hold(ear, answering);
         match AssertUnwindSafe(answering).catch_unwind().await {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => Ok(response),
             Ok(Err(never)) => match never {},
             Err(_) => {
                 tracing::error!("a handler panicked");
                 let hint = "it was written to the log of the server; please report it";
                 let defect = Error::internal("this call met a defect of the server").hint(hint);
-                Problem::from(defect).into_response()
+                Err(defect.into())
             }
         }
     }
@@ -131,13 +185,11 @@ impl Front {
         origin.to_str().is_ok_and(|origin| self.options().allows(origin))
     }
 
-    /// What is answered to a page that may not use a server without keys.
-    async fn keep_out(&self, refused: Error) -> Option<Response> {
+    /// Keeps out a page that may not use a server without keys.
+    async fn keep_out(&self, refused: Error) -> Result<(), Problem> {
         match self.app.is_open().await {
-            Ok(true) => {
-                Some(Problem::with(StatusCode::FORBIDDEN, FORBIDDEN, refused).into_response())
-            }
-            _ => None,
+            Ok(true) => Err(Problem::with(StatusCode::FORBIDDEN, FORBIDDEN, refused)),
+            _ => Ok(()),
         }
     }
 
@@ -247,6 +299,25 @@ impl HttpBody for Timed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_only_looks_or_gives_up_needs_no_place_of_a_call() {
+        let check = |call: &str, expected| {
+            let (method, path) = call.split_once(' ').unwrap();
+            assert_eq!(Need::of(&method.parse().unwrap(), path), expected, "{call}");
+        };
+        check("GET /health", Need::Nothing);
+        check("HEAD /ready", Need::Nothing);
+        check("GET /metrics", Need::Nothing);
+        check("POST /health", Need::Call);
+        check("GET /v1/runs/6b01", Need::Look);
+        check("POST /v1/runs/6b01/cancel", Need::Look);
+        check("PUT /fal/queue/a/b/requests/6b01/cancel", Need::Look);
+        check("POST /gemini/v1beta/models/m/operations/6b01:cancel", Need::Look);
+        check("DELETE /openai/v1/videos/6b01", Need::Look);
+        check("POST /v1/runs", Need::Call);
+        check("GET /fal/run/a/b", Need::Call);
+    }
 
     #[test]
     fn what_is_logged_of_a_path_opens_no_file() {

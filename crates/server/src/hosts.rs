@@ -37,7 +37,8 @@ pub(crate) fn by_host(request: &mut Request<Body>) {
     let asked = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let asked = asked.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
     let Some(host) = asked.map(|host| host.split(':').next().unwrap_or(host)) else { return };
-    let Some(prefix) = HOSTS.get(host) else { return };
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let Some(prefix) = HOSTS.get(&host) else { return };
     let path = request.uri().path();
     let everywhere = EVERYWHERE.iter().any(|start| path.starts_with(start));
     if (everywhere && !path.starts_with(OF_A_FACE)) || path.starts_with(prefix.as_str()) {
@@ -84,6 +85,7 @@ mod tests {
     #[test]
     fn the_host_names_the_face() {
         check("queue.fal.localhost:8080", "/a/b?logs=1", "/fal/queue/a/b?logs=1");
+        check("Queue.FAL.localhost.:8080", "/a/b", "/fal/queue/a/b");
         check("queue.fal.localhost", "/files/ab.png", "/files/ab.png");
         check("v3.fal.media", "/files/upload/multipart", "/fal/cdn/files/upload/multipart");
         check("localhost:8080", "/a/b", "/a/b");

@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::ServerOptions;
-use crate::delivery::Line;
+use crate::delivery::Watch;
 use crate::files::Encrypted;
 use crate::front::Front;
 
@@ -120,11 +120,12 @@ impl Connection {
     {
         let front = self.front.clone();
         // It ends with the connection, and so those who wait for that hear of it.
-        let (asked, line) = watch::channel(0_u64);
+        let watch = Arc::new(Watch::new());
+        let seen = Arc::clone(&watch);
         let service = service_fn(move |request: Request<Incoming>| {
             let front = front.clone();
-            asked.send_modify(|count| *count += 1);
-            let line = Line(line.clone());
+            seen.asked();
+            let line = seen.line();
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Encrypted(encrypted));
@@ -133,7 +134,7 @@ impl Connection {
             }
         });
         let hello = if second { HELLO_BYTES } else { 0 };
-        let stream = TokioIo::new(Patient::new(stream, hello, self.header_timeout));
+        let stream = TokioIo::new(Patient::new(stream, watch, (hello, self.header_timeout)));
         if second {
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             builder
@@ -187,12 +188,28 @@ struct Patient<S> {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Bytes of the greeting that are missing, and until when they have to be there.
     hello: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Where it is told that the connection was reset.
+    seen: Arc<Watch>,
 }
 
 impl<S> Patient<S> {
-    fn new(stream: S, hello: usize, hello_timeout: Duration) -> Self {
+    fn new(stream: S, seen: Arc<Watch>, (hello, hello_timeout): (usize, Duration)) -> Self {
         let timed = || Box::pin(tokio::time::sleep(hello_timeout));
-        Self { stream, deadline: None, hello: (hello > 0).then(|| (hello, timed())) }
+        Self { stream, deadline: None, hello: (hello > 0).then(|| (hello, timed())), seen }
+    }
+
+    /// Tells it if the connection was reset.
+    fn tell<T>(&self, polled: &Poll<io::Result<T>>) {
+        let Poll::Ready(Err(error)) = polled else { return };
+        let ends = [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::BrokenPipe,
+            io::ErrorKind::TimedOut,
+        ];
+        if ends.contains(&error.kind()) {
+            self.seen.reset();
+        }
     }
 
     /// Ends the time of the greeting when it is there, and the stream when it does not come.
@@ -218,6 +235,7 @@ impl<S> Patient<S> {
         context: &mut Context<'_>,
         wrote: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.tell(&wrote);
         if wrote.is_ready() {
             self.deadline = None;
             return wrote;
@@ -226,7 +244,10 @@ impl<S> Patient<S> {
             .deadline
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE_IDLE)));
         match deadline.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Ready(()) => {
+                self.seen.reset();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -240,6 +261,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.tell(&polled);
         let count = buffer.filled().len().saturating_sub(before);
         self.greet(context, polled, count)
     }

@@ -16,11 +16,12 @@ pub struct ServerOptions {
     pub header_timeout_ms: u64,
     /// How long a body may stand still between two pieces, in milliseconds.
     pub body_idle_timeout_ms: u64,
-    /// The most calls that are worked on at once; listeners to events do not count.
+    /// The most calls that are worked on at once, those that wait for a run with them. Looking and
+    /// cancelling have as many places of their own; listeners and probes of health do not count.
     pub calls_max: usize,
     /// The most open connections.
     pub connections_max: usize,
-    /// The most listeners to events at once.
+    /// The most listeners at once: to events, and to what is streamed while it is made.
     pub listeners_max: usize,
     /// How long a call that waits is held when it does not say how long, in milliseconds.
     pub wait_ms: u64,

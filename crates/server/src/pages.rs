@@ -17,7 +17,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// What browsers say of pages that are not of the same origin.
 const OTHER_SITES: [&str; 2] = ["cross-site", "same-site"];
 /// Below this an address alone begins work, so that a picture in a page would.
-const CALLED_BY_ADDRESS: &str = "/fal/run/";
+pub(crate) const CALLED_BY_ADDRESS: &str = "/fal/run/";
 
 /// Why a request is not answered that needs no key; none if there is no reason.
 pub(crate) fn refusal(request: &Request<Body>, options: &ServerOptions) -> Option<Error> {

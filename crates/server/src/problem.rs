@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use impasto_domain::{Error, ErrorKind, Side};
 
-/// Where the page of a code is found; the code and `.md` follow.
-const PAGES: &str = "https://github.com/impasto/impasto/blob/main/docs/errors/";
+/// Where the page of a code is, on this server.
+const PAGES: &str = "/docs/errors/";
 
 /// An error with the status and the code under which it is told.
 #[derive(Debug)]
@@ -111,6 +111,11 @@ impl Problem {
         Self { code, ..self }
     }
 
+    /// The status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The error alone, for those who tell errors in another way.
     pub(crate) fn into_error(self) -> Error {
         self.error
@@ -125,7 +130,7 @@ impl Problem {
             Side::Provider => "provider",
         };
         impasto_api::Problem {
-            page: format!("{PAGES}{}.md", self.code),
+            page: format!("{PAGES}{}", self.code),
             title: title(self.code),
             status: self.status.as_u16(),
             code: self.code.to_owned(),
@@ -156,7 +161,7 @@ impl From<Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         if self.status.is_server_error() {
-            tracing::warn!(code = self.code, message = %self.error.message, "a call failed");
+            tracing::warn!(code = self.code, error = %self.error.message, "a call failed");
         }
         let body = serde_json::to_vec(&self.view()).unwrap_or_default();
         let mut response = (self.status, Bytes::from(body)).into_response();

@@ -128,7 +128,7 @@ pub(crate) async fn deliver(app: App) {
             Ok(0) => tokio::time::sleep(LOOK).await,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(message = %error.message, "what is to be told cannot be read");
+                tracing::warn!(error = %error.message, "what is to be told cannot be read");
                 tokio::time::sleep(LOOK * 8).await;
             }
         }
@@ -196,7 +196,7 @@ async fn tell(app: &App, delivery: &DeliveryRecord) {
     };
     if let Err(error) = app.store().told(delivery.number, told).await {
         // It is due again after a while, and the receiver knows it by its id.
-        tracing::warn!(message = %error.message, "it cannot be noted how a webhook was taken");
+        tracing::warn!(error = %error.message, "it cannot be noted how a webhook was taken");
     }
 }
 
@@ -230,7 +230,8 @@ async fn attempt(app: &App, delivery: &DeliveryRecord) -> Result<Went> {
     };
     let viewer = Viewer::new(app, &caller, &Base(base.to_owned()));
     let face = run.origin.face.clone();
-    let (topic, id) = (delivery.topic.clone(), format!("msg_{}", delivery.number));
+    let topic = delivery.topic.clone();
+    let id = app.message_id(&delivery.tenant, delivery.number);
     let notice = Notice { run, topic, id, at_ms: app.now_ms(), viewer };
     match &delivery.endpoint {
         Some(endpoint) => {

@@ -215,7 +215,7 @@ fn clear_claims(connection: &Connection, claim: [&str; 3]) -> rusqlite::Result<(
     connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-/// Marks where an answer is. A claim whose answer was given claims nothing any more.
+/// Marks where an answer is. A claim whose answer was read, or is wanted no more, claims nothing.
 fn mark_claim(
     connection: &Connection,
     claim: [&str; 3],
@@ -223,13 +223,18 @@ fn mark_claim(
 ) -> rusqlite::Result<()> {
     let [tenant, key, run] = claim;
     let known = "tenant = ?1 AND key = ?2 AND run = ?3";
-    if state == DeliveryState::Answered {
-        let sql = format!("DELETE FROM claims WHERE {known}");
+    let is_over = match state {
+        DeliveryState::Answered => Some(""),
+        DeliveryState::Late => Some("AND state = 'broken'"),
+        _ => None,
+    };
+    if let Some(only) = is_over {
+        let sql = format!("DELETE FROM claims WHERE {known} {only}");
         return connection.prepare_cached(&sql)?.execute([tenant, key, run]).map(drop);
     }
     let sql = format!("UPDATE claims SET state = ?4 WHERE {known}");
     connection.prepare_cached(&sql)?.execute([tenant, key, run, state.as_str()])?;
-    if state == DeliveryState::Broken { clear_claims(connection, claim) } else { Ok(()) }
+    clear_claims(connection, claim)
 }
 
 fn write_claim(connection: &Connection, run: &NewRun, claim: &Claim, owner: &str) -> Result<()> {

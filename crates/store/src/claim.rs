@@ -30,10 +30,14 @@ pub enum ClaimKind {
 pub enum DeliveryState {
     /// A living process is about to give it. If that process dies, it counts as broken.
     Open,
-    /// It was handed over.
+    /// It was handed over, and is not known to have been read: it may still turn out to be broken.
+    Given,
+    /// It was handed over and read.
     Answered,
-    /// The connection ended before it was handed over.
+    /// The connection ended before it was handed over, or read.
     Broken,
+    /// It was broken, and nobody came again in time. Of one that was taken up again nothing changes.
+    Late,
 }
 
 impl DeliveryState {
@@ -41,8 +45,10 @@ impl DeliveryState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Given => "given",
             Self::Answered => "answered",
             Self::Broken => "broken",
+            Self::Late => "late",
         }
     }
 }

@@ -173,9 +173,20 @@ async fn delivery_claims_tell_retries_from_new_wishes(open: Open<'_>) -> Result<
     ensure(known(&*store, wish("d-3")).await?.is_none(), "the claim stands for the last run only")?;
     mark("d-3", DeliveryState::Broken).await?;
     ensure(known(&*store, wish("d-4")).await? == Some(id("d-3")), "a retry is the same run")?;
+    mark("d-3", DeliveryState::Late).await?;
+    mark("d-3", DeliveryState::Broken).await?;
+    ensure(known(&*store, wish("d-4")).await? == Some(id("d-3")), "who came in time is not late")?;
     mark("d-3", DeliveryState::Answered).await?;
     ensure(known(&*store, wish("d-4")).await?.is_none(), "what was answered is over")?;
-    mark("d-4", DeliveryState::Broken).await?;
+    mark("d-4", DeliveryState::Given).await?;
+    ensure(known(&*store, wish("d-6")).await?.is_none(), "what may have been read is not broken")?;
+    mark("d-6", DeliveryState::Given).await?;
+    mark("d-6", DeliveryState::Broken).await?;
+    ensure(known(&*store, wish("d-7")).await? == Some(id("d-6")), "unless it turns out to be")?;
+    mark("d-6", DeliveryState::Broken).await?;
+    mark("d-6", DeliveryState::Late).await?;
+    ensure(known(&*store, wish("d-8")).await?.is_none(), "after that it is a new wish")?;
+    mark("d-8", DeliveryState::Broken).await?;
     let late = NewRun { created_ms: 1_001 + RETRY_WINDOW_MS, ..wish("d-5") };
     ensure(known(&*store, late).await?.is_none(), "after a long time it is a new wish")
 }

@@ -293,7 +293,10 @@ impl Recovery for MemoryRuns {
         Box::pin(async move {
             let mut shared = self.shared();
             if let Some(known) = shared.claims.get_mut(&(tenant, key)).filter(|c| c.run == run) {
-                known.state = state;
+                let is_taken_up = known.state != DeliveryState::Broken;
+                if state != DeliveryState::Late || !is_taken_up {
+                    known.state = state;
+                }
             }
             Ok(())
         })

@@ -18,7 +18,7 @@ mod template;
 
 pub use event::{Call, Command, Event, Outcome};
 pub use instance::{Attempt, AttemptResult, Instance, Status};
-pub use machine::{State, apply};
+pub use machine::{NO_OFFER, State, apply};
 pub use plan::{
     Approve, DEFAULT_TIMEOUT_MS, Each, Output, Pick, Plan, PlannedCall, Retry, Step, TaskCall, Work,
 };

@@ -589,6 +589,9 @@ pub(crate) fn is_true(value: &Value) -> bool {
     }
 }
 
+/// How it begins that nothing is ranked. What follows is the task, and after a colon each reason.
+pub const NO_OFFER: &str = "no offer will do for ";
+
 /// What to say where nothing is ranked. It lies with the call if no offer would take it as it is, and
 /// at least one would take another.
 fn no_offer(decision: &Decision) -> Error {
@@ -607,7 +610,7 @@ fn no_offer(decision: &Decision) -> Error {
         (Some(first), 1..) => format!("{}; and {more} more", first.join("; ")),
         _ => reasons.join("; "),
     };
-    let message = format!("no offer will do for {}: {why}", decision.task);
+    let message = format!("{NO_OFFER}{}: {why}", decision.task);
     match side {
         Some(Side::Caller) => Error::invalid(message)
             .hint("change what the reasons name, or ask for less in `policy`"),

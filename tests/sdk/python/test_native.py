@@ -128,7 +128,7 @@ def test_what_fails_says_why(name, status, code):
     with client(name) as http:
         run = good(http.post("/v1/runs", json=wish(6)))
         assert (run["status"], run["error"]["code"]) == (status, code)
-        assert run["error"]["type"].endswith(f"docs/errors/{code}.md")
+        assert run["error"]["type"].endswith(f"docs/errors/{code}")
 
 
 def test_a_run_is_given_up():

@@ -84,6 +84,46 @@ async fn a_run_that_is_cancelled_ends_for_good() {
     assert_eq!(engine.cancel(local(), id).await.err().unwrap().kind, ErrorKind::Conflict);
 }
 
+/// A run of the jobs far away that has to end in so long.
+async fn submit_with_deadline(engine: &Engine, stage: &Stage, within_ms: u64) -> RunHandle {
+    let source = Source::Workflow(stage.plan(FAR).unwrap());
+    let end_by_ms = Some(stage.parts.clock.now_ms() + within_ms);
+    engine.submit(Request { end_by_ms, ..Request::new(source, values(&[])) }).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_end_in_time_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = far_stage(Stage::in_memory().unwrap(), folder.path(), 60_000);
+    let engine = stage.engine();
+    let handle = submit_with_deadline(&engine, &stage, 300).await;
+    let id = handle.id.clone();
+    under_way(&engine, &id).await;
+    assert_eq!(handle.wait().await.unwrap(), Outcome::Cancelled);
+    let told = async |id: RunId| engine.summary(local(), id).await.unwrap().error.unwrap();
+    let error = told(id).await;
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    assert!(error.message.contains("did not end in time"), "{error}");
+    assert_eq!(Oracle::read(folder.path()).unwrap().cancelled.len(), 1, "the provider is told");
+    // The time is kept: whoever goes on with a run when it is over ends it.
+    let handle = submit_with_deadline(&engine, &stage, 400).await;
+    let id = handle.id.clone();
+    under_way(&engine, &id).await;
+    engine.interrupt(&id);
+    assert_eq!(handle.wait().await.unwrap(), Outcome::Interrupted);
+    tokio::time::sleep(std::time::Duration::from_millis(450)).await;
+    assert_eq!(status(&engine, &id).await, RunStatus::Interrupted, "nobody works on it");
+    let outcome = engine.resume(local(), id.clone()).await.unwrap().wait().await.unwrap();
+    assert_eq!((outcome, told(id).await.kind), (Outcome::Cancelled, ErrorKind::Timeout));
+    // Of one that ends before, nothing more happens; nor of one that was given up before.
+    let handle = submit_with_deadline(&engine, &stage, 60_000).await;
+    let id = handle.id.clone();
+    under_way(&engine, &id).await;
+    engine.cancel(local(), id.clone()).await.unwrap();
+    assert_eq!(handle.wait().await.unwrap(), Outcome::Cancelled);
+    assert_eq!(told(id).await.kind, ErrorKind::Cancelled);
+}
+
 #[tokio::test]
 async fn another_process_can_cancel_a_run() {
     let store = impasto_store::MemoryRuns::default();

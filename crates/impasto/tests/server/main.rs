@@ -18,6 +18,7 @@ mod keys;
 mod kill;
 mod lending;
 mod listeners;
+mod logs;
 mod queue;
 mod receiver;
 mod reload;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{RunView, Ticket, ViewStatus};
+use crate::events::Place;
 
 /// Something of a result before it is done.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct Pieces {
     parts: BTreeMap<InstanceKey, u64>,
     sounding: bool,
     broken: bool,
+    /// The place of whoever is told of them while they come.
+    _place: Option<Place>,
 }
 
 impl Pieces {
@@ -63,7 +66,13 @@ impl Pieces {
             parts: BTreeMap::new(),
             sounding: false,
             broken: false,
+            _place: None,
         }
+    }
+
+    /// The same for somebody who is told of them while they come, in this place.
+    pub(crate) fn told_in(self, place: Option<Place>) -> Self {
+        Self { _place: place, ..self }
     }
 
     /// The next piece; none when the run is over.

@@ -49,7 +49,7 @@ const PIECE: usize = 4_800;
 /// Gates that are open: an operation waits at the one that its text names.
 static OPEN: (Mutex<BTreeSet<String>>, Condvar) = (Mutex::new(BTreeSet::new()), Condvar::new());
 
-fn open(gate: &str) {
+pub(super) fn open(gate: &str) {
     OPEN.0.lock().unwrap().insert(gate.to_owned());
     OPEN.1.notify_all();
 }
@@ -249,6 +249,10 @@ fn front() -> Front {
 }
 
 fn front_with(encoders: Arc<dyn Encoders>) -> Front {
+    front_that(encoders, ServerOptions::default())
+}
+
+pub(super) fn front_that(encoders: Arc<dyn Encoders>, options: ServerOptions) -> Front {
     let runs = Arc::new(MemoryRuns::default());
     let blobs = Arc::new(MemoryBlobs::default());
     let operations = vec![
@@ -279,7 +283,7 @@ fn front_with(encoders: Arc<dyn Encoders>) -> Front {
         clock: Arc::new(SystemClock),
         secret: [7; 32],
     };
-    front_of(parts, ServerOptions::default())
+    front_of(parts, options)
 }
 
 async fn post(

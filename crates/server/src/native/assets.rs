@@ -63,7 +63,7 @@ fn cut(name: &str) -> String {
     name.chars().take(NAME_CHARS_MAX).collect()
 }
 
-/// The first file of a form.
+/// The file of a form. A form with more than one is refused: none may be lost without a word.
 async fn of_form(
     app: &App,
     caller: &Caller,
@@ -83,6 +83,7 @@ async fn of_form(
     DefaultBodyLimit::disable().apply(&mut request);
     let form = Multipart::from_request(request, app).await;
     let mut form = form.map_err(|error| bad(&error))?;
+    let mut found = None;
     while let Some(mut field) = form.next_field().await.map_err(|error| bad(&error))? {
         if field.file_name().is_none() && field.name() != Some("file") {
             let mut bytes = 0;
@@ -94,16 +95,21 @@ async fn of_form(
             }
             continue;
         }
+        if found.is_some() {
+            let hint = "send each file in a form of its own";
+            return Err(Error::invalid("the form has more than one file").hint(hint).into());
+        }
         let name = cut(field.file_name().unwrap_or_default());
         let ending = suffix(field.content_type(), Some(&name));
         let mut file = Spool::begin(&ending, app.options().upload_bytes_max)?;
         while let Some(piece) = field.chunk().await.map_err(|error| bad(&error))? {
             file.write(&piece).await?;
         }
-        let file = file.finish().await?;
-        return Ok(app.take_in_file(caller, file.path(), file.digest, &name).await?);
+        found = Some((file.finish().await?, name));
     }
-    Err(Error::invalid("the form has no file").hint("send it as the part `file`").into())
+    let (file, name) = found
+        .ok_or_else(|| Error::invalid("the form has no file").hint("send it as the part `file`"))?;
+    Ok(app.take_in_file(caller, file.path(), file.digest, &name).await?)
 }
 
 /// Where a list goes on.

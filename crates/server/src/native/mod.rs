@@ -7,6 +7,7 @@
 mod admin;
 mod assets;
 mod catalogue;
+mod errors;
 mod extract;
 mod hints;
 mod plan;
@@ -21,8 +22,8 @@ mod workflows;
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use impasto_api::{Access, Method, ROUTES, Route};
 
 use crate::app::App;
@@ -34,9 +35,12 @@ pub(crate) use runs::page;
 pub(crate) use show::{Viewer, error as error_view, run_view};
 pub(crate) use uploads::sweep as sweep_uploads;
 
-/// Every route of the table.
+/// Every route of the table, and pages for people.
 pub(crate) fn routes(app: &App) -> Router<App> {
-    ROUTES.iter().fold(Router::new(), |router, route| match handler(route) {
+    let pages = Router::new()
+        .route("/", get(|| async { Redirect::temporary("/docs") }))
+        .route("/docs/errors/{code}", get(errors::page));
+    ROUTES.iter().fold(pages, |router, route| match handler(route) {
         Some(handler) => router.route(route.path, guarded(app, route.access, handler)),
         None => router,
     })

@@ -10,7 +10,7 @@ use impasto_domain::{
     Error, ErrorKind, InDoubt, ModelId, Money, Policy, ProviderId, Result, RunId, TaskId, Tier,
 };
 use impasto_engine::{Answer, RunHandle};
-use impasto_store::{ClaimKind, RunFilter, RunRecord, RunStatus};
+use impasto_store::{RunFilter, RunRecord, RunStatus};
 use serde::Deserialize;
 
 use super::extract::{Asked, Named, Sent};
@@ -18,14 +18,10 @@ use super::show::{Viewer, run_view};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{self, Call, Name, Origin, RunView, ViewStatus, Webhook};
-use crate::events::{self, Heard};
+use crate::events::{self, Heard, Place};
 use crate::files::Base;
 use crate::problem::{Problem, code};
 
-/// What a client calls the header of its key for a wish.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// The longest key.
-const KEY_CHARS_MAX: usize = 255;
 /// The longest address to tell.
 const URL_CHARS_MAX: usize = 2_048;
 /// What may be asked to be told of.
@@ -79,23 +75,25 @@ pub(super) async fn create(
     let mut call = call_of(&app, &base, sent.value)?;
     call.wants_news |= manner == Manner::Stream;
     call.claim = Some(claim.clone());
+    // Whoever cannot be told of a run does not begin one.
+    let listening = (manner == Manner::Stream).then(|| Place::take(&app)).transpose()?;
     let mut ticket = app.submit(&caller, call).await.map_err(|error| {
-        let reused = error.kind == ErrorKind::Conflict && claim.kind == ClaimKind::Explicit;
+        let reused = calls::is_reuse(&claim, &error);
         let problem = Problem::from(error);
         if reused { problem.coded(code::IDEMPOTENCY_KEY_REUSED) } else { problem }
     })?;
     let delivery = app.delivery(&caller, Some(&claim), &ticket.run);
     let viewer = Viewer::new(&app, &caller, &base);
     let place = location(&ticket.run)?;
-    let mut response = match manner {
-        Manner::Wait(at_most) => shown(&viewer, &app.wait(&caller, ticket, at_most).await?),
-        Manner::AtOnce => shown(&viewer, &app.view(&caller, &ticket.run).await?),
-        Manner::Stream => {
+    let mut response = match (manner, listening) {
+        (Manner::Wait(at_most), _) => shown(&viewer, &app.wait(&caller, ticket, at_most).await?),
+        (Manner::Stream, Some(listening)) => {
             // Nothing may come in between: what is told live is told once.
             let live = ticket.handle.as_mut().and_then(RunHandle::updates);
             let updates = live.unwrap_or_else(|| app.updates(&caller, &ticket.run, 0));
-            events::stream_of(viewer, ticket.run, updates, Heard::default())?
+            listening.over(events::stream_of(viewer, ticket.run, updates, Heard::default()))
         }
+        _ => shown(&viewer, &app.view(&caller, &ticket.run).await?),
     };
     response.headers_mut().insert(header::LOCATION, place);
     Ok(delivery.over(response))
@@ -114,26 +112,14 @@ fn shown(viewer: &Viewer, view: &RunView) -> Response {
 
 /// The key under which the client makes its wish, if it names one.
 fn wish_key(headers: &HeaderMap, request: &RunRequest) -> Result<Option<String>> {
-    let given = match headers.get(IDEMPOTENCY_KEY) {
-        Some(value) => Some(value.to_str().map(str::to_owned).map_err(|_| {
-            Error::invalid("the header Idempotency-Key is no plain text").hint("send a UUID")
-        })?),
-        None => None,
-    };
-    let key = match (given, &request.idempotency_key) {
-        (Some(header), Some(body)) if header != *body => {
-            let message = "the header Idempotency-Key and `idempotency_key` differ";
-            return Err(Error::invalid(message).hint("send one of them"));
-        }
-        (header, body) => header.or_else(|| body.clone()),
-    };
-    match &key {
-        Some(key) if key.is_empty() || key.chars().count() > KEY_CHARS_MAX => {
-            let message = format!("an idempotency key has 1 to {KEY_CHARS_MAX} characters");
-            Err(Error::invalid(message).hint("send a UUID"))
-        }
-        _ => Ok(key),
+    let given = calls::wish_key(headers)?;
+    let Some(key) = request.idempotency_key.as_deref() else { return Ok(given.map(str::to_owned)) };
+    calls::check_wish_key(key)?;
+    if given.is_some_and(|header| header != key) {
+        let message = "the header Idempotency-Key and `idempotency_key` differ";
+        return Err(Error::invalid(message).hint("send one of them"));
     }
+    Ok(Some(key.to_owned()))
 }
 
 /// What is to be done by a request.
@@ -154,6 +140,7 @@ fn call_of(app: &App, base: &Base, request: RunRequest) -> Result<Call> {
         return Err(Error::invalid(message));
     }
     let start_by_ms = request.start_within_ms.map(|within| app.later_ms(within));
+    let end_by_ms = request.deadline_ms.map(|within| app.later_ms(within));
     let webhook = request.webhook.map(|webhook| {
         check_url(&webhook.url)?;
         check_topics(&webhook.topics)?;
@@ -165,6 +152,7 @@ fn call_of(app: &App, base: &Base, request: RunRequest) -> Result<Call> {
         seed: request.seed,
         priority,
         start_by_ms,
+        end_by_ms,
         webhook: webhook.transpose()?,
         no_cache: request.no_cache,
         wants_news: request.partials,
@@ -197,8 +185,14 @@ impl Wish {
                 Ok((Name::Model(model.clone()), tasks, model))
             }
             (Some(task), None, None) => Ok((Name::Task(TaskId::new(&*task)), Vec::new(), task)),
-            _ => Err(Error::invalid("one of `task`, `model` and `workflow` has to be named")
-                .hint("name a task such as text-to-image; GET /v1/tasks lists them")),
+            (None, None, None) => {
+                Err(Error::invalid("one of `task`, `model` and `workflow` has to be named")
+                    .hint("name a task such as text-to-image; GET /v1/tasks lists them"))
+            }
+            (_, _, Some(_)) => {
+                Err(Error::invalid("only one of `task`, `model` and `workflow` can be named")
+                    .hint("a workflow says itself what its steps do: leave out the other names"))
+            }
         }
     }
 }
@@ -430,7 +424,9 @@ pub(super) async fn stream(
         // For a browser this means: do not come again.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(events::stream_of(Viewer::new(&app, &caller, &base), run, updates, heard)?)
+    let listening = Place::take(&app)?;
+    let viewer = Viewer::new(&app, &caller, &base);
+    Ok(listening.over(events::stream_of(viewer, run, updates, heard)))
 }
 
 /// `POST /v1/runs/{run}/cancel`

@@ -142,10 +142,10 @@ pub(super) async fn secret(State(app): State<App>, caller: Caller) -> axum::Json
     axum::Json(SecretView { secret: app.webhook_secret(&caller.tenant) })
 }
 
-fn shown(delivery: DeliveryRecord) -> DeliveryView {
+fn shown(app: &App, delivery: DeliveryRecord) -> DeliveryView {
     let is_pending = delivery.state == TellState::Pending;
     DeliveryView {
-        id: delivery.number,
+        id: app.message_id(&delivery.tenant, delivery.number),
         run: delivery.run.to_string(),
         endpoint: delivery.endpoint,
         topic: delivery.topic,
@@ -165,7 +165,7 @@ pub(super) struct DeliveriesQuery {
     run: Option<String>,
     endpoint: Option<String>,
     state: Option<String>,
-    cursor: Option<u64>,
+    cursor: Option<String>,
     limit: Option<u32>,
 }
 
@@ -182,18 +182,24 @@ pub(super) async fn deliveries(
         })
     });
     let limit = page(&app, query.limit);
+    let tenant = caller.tenant;
+    let before = query.cursor.map(|id| {
+        let number = app.message_number(&tenant, &id);
+        number.ok_or_else(|| Error::invalid("`cursor` is none that a list gave"))
+    });
     let filter = DeliveryFilter {
-        tenant: caller.tenant,
+        tenant: tenant.clone(),
         run: query.run.map(RunId::new),
         endpoint: query.endpoint,
         state: state.transpose()?,
-        before: query.cursor,
+        before: before.transpose()?,
         limit,
     };
     let found = app.store().deliveries(filter).await?;
     let full = found.len() >= limit as usize;
-    let next_cursor = found.last().filter(|_| full).map(|last| last.number.to_string());
-    let deliveries = found.into_iter().map(shown).collect();
+    let next_cursor =
+        found.last().filter(|_| full).map(|last| app.message_id(&tenant, last.number));
+    let deliveries = found.into_iter().map(|found| shown(&app, found)).collect();
     Ok(axum::Json(DeliveryList { deliveries, next_cursor }))
 }
 
@@ -207,8 +213,8 @@ pub(super) async fn redeliver(
         Error::not_found(format!("there is no delivery `{id}`"))
             .hint("GET /v1/deliveries lists them")
     };
-    let number: u64 = id.trim_start_matches("msg_").parse().map_err(|_| missing())?;
     let tenant = caller.tenant;
+    let number = app.message_number(&tenant, &id).ok_or_else(missing)?;
     if !app.store().redeliver(tenant.clone(), number, app.now_ms()).await? {
         return Err(missing().into());
     }
@@ -222,5 +228,5 @@ pub(super) async fn redeliver(
     };
     let found = app.store().deliveries(filter).await?;
     let found = found.into_iter().next().ok_or_else(missing)?;
-    Ok((StatusCode::ACCEPTED, axum::Json(shown(found))).into_response())
+    Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, found))).into_response())
 }

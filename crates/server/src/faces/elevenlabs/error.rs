@@ -9,6 +9,7 @@ use impasto_dialects::elevenlabs::wire::{ErrorBody, ErrorDetail};
 use impasto_domain::{Error, ErrorKind};
 
 use crate::faces::body::Unread;
+use crate::faces::for_clients;
 
 /// A call that failed.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        let error = for_clients(error);
         let (status, word) = of_kind(error.kind);
         Self { status, word, error }
     }
@@ -108,7 +110,7 @@ impl From<Unread> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         if self.status.is_server_error() {
-            tracing::warn!(word = self.word, message = %self.error.message, "a call failed");
+            tracing::warn!(word = self.word, error = %self.error.message, "a call failed");
         }
         let body = serde_json::to_vec(&ErrorBody { detail: self.detail() }).unwrap_or_default();
         let mut response = (self.status, body).into_response();

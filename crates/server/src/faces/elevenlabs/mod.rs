@@ -1,6 +1,6 @@
 //! The face for clients of this dialect: speech, music, sounds, voices, models.
 //!
-//! Its clients send no idempotency key and some try again by themselves: a client whose connection broke,
+//! Its clients send no idempotency key by themselves and some try again: a client whose connection broke,
 //! or which was told that its call takes too long, is given the run that there is.
 
 mod align;
@@ -25,9 +25,10 @@ use serde_json::{Map, Value as Json};
 
 use crate::app::App;
 use crate::caller::{Caller, Scope, authorization};
-use crate::calls::{ANY_MODEL, Call, Name, Origin, Ticket, claim};
+use crate::calls::{ANY_MODEL, Call, Name, Origin, Ticket, claim, wish_key};
 use crate::delivery::Delivery;
 use crate::faces::models::chosen;
+use crate::problem::Problem;
 use error::Failure;
 
 /// The name of this face where runs and tables tell it.
@@ -57,6 +58,16 @@ pub(crate) fn routes() -> Router<App> {
         .method_not_allowed_fallback(nothing)
 }
 
+/// A problem that came up before any handler was asked.
+pub(crate) fn told(problem: Problem) -> Response {
+    let status = problem.status();
+    let failure = Failure::from(problem.into_error());
+    match status {
+        StatusCode::FORBIDDEN => failure.said(status, "missing_permissions").into_response(),
+        _ => failure.into_response(),
+    }
+}
+
 async fn nothing(method: Method, uri: Uri) -> Response {
     Failure::no_route(&method, uri.path()).into_response()
 }
@@ -68,7 +79,12 @@ struct Asks {
 }
 
 /// Who calls, and may begin runs.
-struct Runner(Caller);
+struct Runner {
+    caller: Caller,
+    /// The key under which the wish is made, if the client names one.
+    wish: Option<String>,
+}
+
 /// Who calls may see what there is.
 struct Reader;
 
@@ -91,7 +107,9 @@ impl FromRequestParts<App> for Runner {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        caller_of(app, key_of(&parts.headers), Scope::Run).await.map(Self)
+        let caller = caller_of(app, key_of(&parts.headers), Scope::Run).await?;
+        let wish = wish_key(&parts.headers)?.map(str::to_owned);
+        Ok(Self { caller, wish })
     }
 }
 
@@ -124,9 +142,10 @@ struct Asked {
 }
 
 /// Accepts a call. `wish` is what tells it from other calls.
-async fn ask(app: &App, caller: &Caller, mut call: Call, wish: &[u8]) -> Result<Asked, Failure> {
+async fn ask(app: &App, runner: &Runner, mut call: Call, wish: &[u8]) -> Result<Asked, Failure> {
     chosen(&app.catalog(), &call.origin.name).map_err(no_model)?;
-    let claim = claim(None, &format!("{FACE} {}", call.origin.path), wish);
+    let caller = &runner.caller;
+    let claim = claim(runner.wish.as_deref(), &format!("{FACE} {}", call.origin.path), wish);
     call.claim = Some(claim.clone());
     let ticket = app.submit(caller, call).await?;
     let delivery = app.delivery(caller, Some(&claim), &ticket.run);

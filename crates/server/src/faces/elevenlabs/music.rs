@@ -12,9 +12,9 @@ use super::error::Failure;
 use super::speech::{sounding, told};
 use super::{Asked, Asks, Runner, answered, ask, call_of, format, hold};
 use crate::app::App;
-use crate::caller::Caller;
 use crate::calls::Call;
 use crate::delivery::Delivery;
+use crate::events::Place;
 use crate::faces::body;
 use crate::faces::models::first_task;
 use crate::faces::pieces::Pieces;
@@ -36,15 +36,16 @@ struct Playing {
 
 async fn begin(
     app: &App,
-    caller: &Caller,
+    runner: &Runner,
     asks: &Asks,
     (mut call, wish): (Call, &[u8]),
 ) -> Result<Playing, Failure> {
     let wanted = format::agreed(app, asks.output_format.as_deref(), &mut call)?;
-    let Asked { ticket, delivery } = ask(app, caller, call, wish).await?;
+    let place = call.wants_news.then(|| Place::take(app)).transpose()?;
+    let Asked { ticket, delivery } = ask(app, runner, call, wish).await?;
     let run = ticket.run.clone();
-    let pieces = Pieces::of(app, caller, ticket, hold(app));
-    let flow = Flow::new(app, caller, pieces, wanted);
+    let pieces = Pieces::of(app, &runner.caller, ticket, hold(app)).told_in(place);
+    let flow = Flow::new(app, &runner.caller, pieces, wanted);
     Ok(Playing { flow, delivery, run, wanted })
 }
 
@@ -85,24 +86,24 @@ fn in_words(plan: &CompositionPlan) -> String {
 
 pub(super) async fn compose(
     State(app): State<App>,
-    Runner(caller): Runner,
+    runner: Runner,
     Query(asks): Query<Asks>,
     body: Body,
 ) -> Result<Response, Failure> {
     let bytes = body::json_bytes(&app, body).await?;
     let call = music_call(body::parsed(&bytes)?);
-    played(&app, &caller, &asks, (call, &bytes)).await
+    played(&app, &runner, &asks, (call, &bytes)).await
 }
 
 /// The sound of a call as it is made.
 async fn played(
     app: &App,
-    caller: &Caller,
+    runner: &Runner,
     asks: &Asks,
     (call, wish): (Call, &[u8]),
 ) -> Result<Response, Failure> {
     let call = Call { wants_news: true, ..call };
-    let Playing { flow, delivery, run, wanted } = begin(app, caller, asks, (call, wish)).await?;
+    let Playing { flow, delivery, run, wanted } = begin(app, runner, asks, (call, wish)).await?;
     let mut response = answered(delivery, &run, sounding(flow, wanted).await);
     song_id(&mut response, &run);
     Ok(response)
@@ -117,7 +118,7 @@ fn song_id(response: &mut Response, run: &RunId) {
 /// What is known of the music as JSON, then the music: as parts of one answer.
 pub(super) async fn detailed(
     State(app): State<App>,
-    Runner(caller): Runner,
+    runner: Runner,
     Query(asks): Query<Asks>,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -127,7 +128,7 @@ pub(super) async fn detailed(
     let call = music_call(request);
     let title = call.input.get("prompt").cloned().unwrap_or_default();
     let Playing { mut flow, delivery, run, wanted } =
-        begin(&app, &caller, &asks, (call, &bytes)).await?;
+        begin(&app, &runner, &asks, (call, &bytes)).await?;
     let answer = async {
         let sound = flow.whole().await.map_err(Failure::of_run)?;
         let view = flow.view().ok_or_else(|| Error::internal("the music has no end"))?;
@@ -190,7 +191,7 @@ fn plan_of(sections: &[Value], asset: &AssetRef) -> CompositionPlan {
 
 pub(super) async fn sound(
     State(app): State<App>,
-    Runner(caller): Runner,
+    runner: Runner,
     Query(asks): Query<Asks>,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -203,5 +204,5 @@ pub(super) async fn sound(
     let mut input: Map<String, Json> = request.extra;
     input.extend(request.text.map(|text| ("text".to_owned(), Json::from(text))));
     let call = call_of("sound-generation", task, request.model_id.as_deref(), input);
-    played(&app, &caller, &asks, (call, &bytes)).await
+    played(&app, &runner, &asks, (call, &bytes)).await
 }

@@ -20,6 +20,7 @@ use super::{align, caller_of, format, hold, key_of, speech};
 use crate::Scope;
 use crate::app::App;
 use crate::caller::Caller;
+use crate::events::Place;
 use crate::faces::pieces::Pieces;
 use crate::faces::sound::{Flow, Wanted, sound_of};
 
@@ -54,7 +55,9 @@ pub(super) async fn open(
     let bearer = opening.authorization.as_deref();
     let key = key_of(&headers).or(bearer).map(|key| key.trim_start_matches("Bearer ").to_owned());
     let upgrade = upgrade.max_message_size(MESSAGE_MAX);
+    let place = Place::take(&app)?;
     Ok(upgrade.on_upgrade(move |socket| async move {
+        let _until_the_end = place;
         let talk = Talk { app, voice, opening, key, socket, settings: None, schedule: Vec::new() };
         talk.hold().await;
     }))

@@ -15,9 +15,9 @@ use super::{
     Asked, Asks, FACE, Runner, align, answered, ask, call_of, format, hold, no_model, typed,
 };
 use crate::app::App;
-use crate::caller::Caller;
 use crate::calls::Call;
 use crate::delivery::Delivery;
+use crate::events::Place;
 use crate::faces::body;
 use crate::faces::models::chosen;
 use crate::faces::pieces::Pieces;
@@ -68,7 +68,7 @@ pub(super) fn call(app: &App, voice: &str, request: SpeechRequest) -> Result<Cal
 /// Asks for speech; `live` says whether it is wanted while it is made.
 async fn begin(
     app: &App,
-    caller: &Caller,
+    runner: &Runner,
     (voice, asks, body): (String, Asks, Body),
     live: bool,
 ) -> Result<Speaking, Failure> {
@@ -79,21 +79,22 @@ async fn begin(
     call.wants_news = live;
     let wanted = format::agreed(app, asks.output_format.as_deref(), &mut call)?;
     let wish = [voice.as_bytes(), b"\n", &bytes].concat();
-    let Asked { ticket, delivery } = ask(app, caller, call, &wish).await?;
+    let place = call.wants_news.then(|| Place::take(app)).transpose()?;
+    let Asked { ticket, delivery } = ask(app, runner, call, &wish).await?;
     let run = ticket.run.clone();
-    let pieces = Pieces::of(app, caller, ticket, hold(app));
-    let flow = Flow::new(app, caller, pieces, wanted);
+    let pieces = Pieces::of(app, &runner.caller, ticket, hold(app)).told_in(place);
+    let flow = Flow::new(app, &runner.caller, pieces, wanted);
     Ok(Speaking { text, flow, delivery, run, wanted })
 }
 
 pub(super) async fn stream(
     State(app): State<App>,
-    Runner(caller): Runner,
+    runner: Runner,
     Path(voice): Path<String>,
     Query(asks): Query<Asks>,
     body: Body,
 ) -> Result<Response, Failure> {
-    let speaking = begin(&app, &caller, (voice, asks, body), true).await?;
+    let speaking = begin(&app, &runner, (voice, asks, body), true).await?;
     let Speaking { flow, delivery, run, wanted, .. } = speaking;
     Ok(answered(delivery, &run, sounding(flow, wanted).await))
 }
@@ -120,12 +121,12 @@ pub(super) fn told(wanted: Wanted, mut response: Response) -> Response {
 
 pub(super) async fn timed(
     State(app): State<App>,
-    Runner(caller): Runner,
+    runner: Runner,
     Path(voice): Path<String>,
     Query(asks): Query<Asks>,
     body: Body,
 ) -> Result<Response, Failure> {
-    let speaking = begin(&app, &caller, (voice, asks, body), false).await?;
+    let speaking = begin(&app, &runner, (voice, asks, body), false).await?;
     let Speaking { text, mut flow, delivery, run, wanted } = speaking;
     let answer = async {
         let sound = flow.whole().await.map_err(Failure::of_run)?;
@@ -149,12 +150,12 @@ fn with_times(text: &str, flow: &Flow, sound: Bytes) -> Result<TimedSpeech, Fail
 
 pub(super) async fn timed_stream(
     State(app): State<App>,
-    Runner(caller): Runner,
+    runner: Runner,
     Path(voice): Path<String>,
     Query(asks): Query<Asks>,
     body: Body,
 ) -> Result<Response, Failure> {
-    let speaking = begin(&app, &caller, (voice, asks, body), true).await?;
+    let speaking = begin(&app, &runner, (voice, asks, body), true).await?;
     let Speaking { text, mut flow, delivery, run, wanted } = speaking;
     let answer = async {
         let first = flow.next().await.map_err(Failure::of_run)?.unwrap_or_default();

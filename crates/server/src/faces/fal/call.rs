@@ -1,11 +1,10 @@
 //! A request of this dialect as a call of ours.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Query;
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, StatusCode, Uri};
 use impasto_dialects::fal::wire;
 use impasto_domain::{Error, ErrorKind, Result};
 use serde_json::{Map, Value as Json, json};
@@ -15,8 +14,7 @@ use super::error::Fault;
 use super::tokens;
 use crate::app::App;
 use crate::caller::{Caller, authorization};
-use crate::calls::{Call, Origin, Webhook, claim};
-use crate::delivery::{Delivery, Line};
+use crate::calls::{Call, Origin, Webhook, claim, wish_key};
 use crate::faces::body::{Unread, spooled, whole};
 use crate::files::Base;
 use crate::hosts::ByHost;
@@ -26,12 +24,6 @@ use crate::spool::Spooled;
 pub(super) const FACE: &str = "fal";
 /// The words before a secret in the header that carries one.
 const SCHEMES: [&str; 2] = ["key", "bearer"];
-/// Clients that keep their connections and try again by themselves, and how long they take at most until
-/// they try for the first time, with the time that messages need.
-const TRY_AGAIN: [(&str, Duration); 2] =
-    [("fal-client/", Duration::from_secs(1)), ("@fal-ai/client/", Duration::from_secs(2))];
-/// The header by which a client may name its wish.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The parameter that asks for files in the answer itself.
 const SYNC_MODE: &str = "sync_mode";
 
@@ -42,7 +34,6 @@ pub(super) struct Asking {
     raw_query: String,
     pub(super) base: Base,
     by_host: Option<ByHost>,
-    line: Option<Line>,
 }
 
 impl Asking {
@@ -53,7 +44,6 @@ impl Asking {
             raw_query: parts.uri.query().unwrap_or_default().to_owned(),
             base,
             by_host: parts.extensions.get().copied(),
-            line: parts.extensions.get().cloned(),
         }
     }
 
@@ -129,26 +119,15 @@ impl Asking {
         Ok(Some(now_ms.saturating_add((seconds * 1e3) as u64)))
     }
 
-    /// Waits until a submission was heard, where the client is one of which that can be told.
-    pub(super) fn until_heard(&self, delivery: Delivery) -> Delivery {
-        let agent = self.header(header::USER_AGENT.as_str()).unwrap_or_default();
-        let is_last = self.header(header::CONNECTION.as_str()) == Some("close");
-        let known = TRY_AGAIN.iter().find(|(name, _)| agent.starts_with(name));
-        match known.filter(|_| !is_last) {
-            Some((_, again)) => delivery.until_heard(self.line.clone(), *again),
-            None => delivery,
-        }
-    }
-
     /// What keeps this request from becoming two runs when a client sends it again by itself.
     pub(super) fn claim(
         &self,
         endpoint: &Endpoint,
         way: &str,
         body: &[u8],
-    ) -> impasto_store::Claim {
+    ) -> Result<impasto_store::Claim> {
         let route = format!("{FACE}/{way}/{}?{}", endpoint.path(), self.raw_query);
-        claim(self.header(IDEMPOTENCY_KEY), &route, body)
+        Ok(claim(wish_key(&self.headers)?, &route, body))
     }
 }
 

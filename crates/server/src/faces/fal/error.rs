@@ -12,7 +12,9 @@ use impasto_domain::{Error, ErrorKind, RunId};
 use serde_json::{Value as Json, json};
 
 use crate::calls::RunView;
+use crate::faces::for_clients;
 use crate::faces::standing::Standing;
+use crate::problem::Problem;
 
 /// What is answered when it went wrong.
 #[derive(Debug)]
@@ -61,6 +63,7 @@ fn outcome(kind: ErrorKind) -> (u16, &'static str) {
 impl From<Error> for Fault {
     /// Of a call that became no run.
     fn from(error: Error) -> Self {
+        let error = for_clients(error);
         let (status, kind) = refusal(error.kind);
         Self { status, kind, error: Box::new(error), run: None, is_users_limit: false }
     }
@@ -78,7 +81,7 @@ impl Fault {
             Standing::Queued | Standing::Working | Standing::Succeeded => return None,
         };
         let (status, kind) = if came_late { (504, "request_timeout") } else { outcome(error.kind) };
-        let (error, run) = (Box::new(error), Some(view.id.clone()));
+        let (error, run) = (Box::new(for_clients(error)), Some(view.id.clone()));
         Some(Self { status, kind, error, run, is_users_limit: came_late })
     }
 
@@ -115,6 +118,16 @@ impl Fault {
     /// Of a method that an address does not take.
     pub(super) fn method() -> Self {
         Self { status: 405, ..Self::bad_request(Error::invalid("Method Not Allowed")) }
+    }
+
+    /// Of a problem that came up before any handler was asked.
+    pub(super) fn of_problem(problem: Problem) -> Self {
+        match problem.status() {
+            StatusCode::FORBIDDEN => {
+                Self { status: 403, kind: "forbidden", ..problem.into_error().into() }
+            }
+            _ => problem.into_error().into(),
+        }
     }
 
     /// The status.
@@ -187,7 +200,7 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status.is_server_error() {
-            tracing::warn!(kind = self.kind, message = %self.error.message, "a call failed");
+            tracing::warn!(kind = self.kind, error = %self.error.message, "a call failed");
         }
         let mut response = (status, JsonBody(json!(self.body()))).into_response();
         let headers = response.headers_mut();

@@ -31,6 +31,7 @@ use impasto_domain::Error;
 
 use crate::app::App;
 use crate::front::RequestId;
+use crate::problem::Problem;
 use error::Fault;
 
 pub(crate) use storage::uploaded;
@@ -93,9 +94,19 @@ async fn nothing(uri: Uri) -> Fault {
 /// failure for one of something in between, and send its request again.
 async fn named(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(RequestId(id)) = id {
-        response.headers_mut().entry(HeaderName::from_static(wire::REQUEST_ID)).or_insert(id);
+    let response = next.run(request).await;
+    match id {
+        Some(id) => under(id, response),
+        None => response,
     }
+}
+
+fn under(RequestId(id): RequestId, mut response: Response) -> Response {
+    response.headers_mut().entry(HeaderName::from_static(wire::REQUEST_ID)).or_insert(id);
     response
+}
+
+/// A problem that came up before any handler was asked.
+pub(crate) fn told(problem: Problem, id: RequestId) -> Response {
+    under(id, Fault::of_problem(problem).into_response())
 }

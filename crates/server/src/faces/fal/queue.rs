@@ -24,6 +24,7 @@ use super::sse;
 use crate::app::App;
 use crate::caller::{Caller, Scope};
 use crate::calls::{RunView, ViewStatus};
+use crate::events::Place;
 use crate::faces::standing::Standing;
 use crate::files::Base;
 
@@ -79,10 +80,10 @@ async fn submit(
     caller.allow(Scope::Run)?;
     let (bytes, input) = input(app, body).await?;
     let mut call = asking.call(app, endpoint, PART, input)?;
-    let claim = asking.claim(endpoint, PART, &bytes);
+    let claim = asking.claim(endpoint, PART, &bytes)?;
     call.claim = Some(claim.clone());
     let ticket = app.submit(&caller, call).await?;
-    let delivery = asking.until_heard(app.delivery(&caller, Some(&claim), &ticket.run));
+    let delivery = app.delivery(&caller, Some(&claim), &ticket.run);
     let Places { request_id: id, response_url, status_url, cancel_url } =
         places(asking, &endpoint.app(), &ticket.run);
     let submitted = Submitted {
@@ -152,6 +153,7 @@ impl Queue<'_> {
 
     async fn status_stream(&self, run: &RunId) -> Result<Response, Fault> {
         let view = self.view(run).await?;
+        let place = Place::take(self.app)?;
         let watch = Watch {
             updates: Some(self.app.updates(self.caller, run, view.last_seq)),
             app: self.app.clone(),
@@ -172,7 +174,7 @@ impl Queue<'_> {
             };
             Some((Ok::<Bytes, Infallible>(piece), watch))
         });
-        Ok(sse::response(self.app, headers(run), pieces)?)
+        Ok(sse::response(place, headers(run), pieces))
     }
 
     async fn result(&self, run: &RunId) -> Result<Response, Fault> {

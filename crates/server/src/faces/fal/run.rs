@@ -70,7 +70,7 @@ async fn run(
         input = given_in_address(asking);
     }
     let mut call = asking.call(app, endpoint, PART, input)?;
-    let claim = asking.claim(endpoint, PART, &bytes);
+    let claim = asking.claim(endpoint, PART, &bytes)?;
     call.claim = Some(claim.clone());
     let ticket = app.submit(&caller, call).await?;
     // From here on, whoever goes away and asks again gets this run.

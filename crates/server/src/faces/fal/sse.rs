@@ -5,12 +5,10 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use impasto_domain::Result;
 use serde::Serialize;
 
-use crate::app::App;
 use crate::events::Place;
 
 /// One event.
@@ -28,19 +26,14 @@ pub(super) fn silence() -> Bytes {
     Bytes::from_static(b":\n\n")
 }
 
-/// The answer that a stream of events is.
-pub(super) fn response<S>(app: &App, mut headers: HeaderMap, pieces: S) -> Result<Response>
+/// The answer that a stream of events is, for somebody in this place.
+pub(super) fn response<S>(place: Place, mut headers: HeaderMap, pieces: S) -> Response
 where
     S: Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
 {
-    let place = Place::take(app)?;
-    let pieces = pieces.map(move |piece| {
-        let _kept_until_the_end = &place;
-        piece
-    });
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that gather answers are asked not to.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    place.over((headers, Body::from_stream(pieces)).into_response())
 }

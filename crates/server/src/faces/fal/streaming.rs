@@ -25,6 +25,7 @@ use super::queue::has_ended;
 use super::sse;
 use crate::app::App;
 use crate::caller::{Caller, Scope};
+use crate::events::Place;
 use crate::files::Base;
 
 /// The name of this way to call.
@@ -42,10 +43,11 @@ pub(super) async fn stream(
     caller.allow(Scope::Run)?;
     let (bytes, input) = input(app, body).await?;
     let mut call = asking.call(app, endpoint, WAY, input)?;
-    let claim = asking.claim(endpoint, WAY, &bytes);
+    let claim = asking.claim(endpoint, WAY, &bytes)?;
     call.claim = Some(claim.clone());
     call.wants_news = !endpoint.is_workflow();
     let inline = is_inline(&call.origin);
+    let place = Place::take(app)?;
     let mut ticket = app.submit(&caller, call).await?;
     let delivery = app.delivery(&caller, Some(&claim), &ticket.run);
     let heard = ticket.handle.as_mut().and_then(RunHandle::updates);
@@ -77,8 +79,7 @@ pub(super) async fn stream(
     });
     let pieces = stream::iter(first).chain(rest).map(Ok::<Bytes, Infallible>);
     let headers = request_id(&ticket.run).into_iter().collect();
-    let response = sse::response(app, headers, pieces).map_err(Fault::from);
-    Ok(delivery.over(response.unwrap_or_else(IntoResponse::into_response)))
+    Ok(delivery.over(sse::response(place, headers, pieces)))
 }
 
 /// A failure that comes after something was told.

@@ -16,8 +16,9 @@ use serde_json::{Map, Value as Json};
 use super::error::Failure;
 use super::input::{Named, by_uri, makes, named_model, put_pictures, put_size, tasks_giving};
 use super::{Asked, json};
-use crate::calls::{Call, Name, RunView, claim};
+use crate::calls::{Call, Name, RunView, claim, wish_key};
 use crate::delivery::Delivery;
+use crate::events::Place;
 use crate::faces::body::parsed;
 use crate::faces::pieces::{Piece, Pieces};
 use crate::faces::sound::{Encoding, Flow, Wanted, succeeded};
@@ -38,14 +39,15 @@ pub(super) async fn generate(
     let request: wire::GenerateContentRequest = parsed(&bytes)?;
     let many = request.generation_config.candidate_count.is_some_and(|count| count > 1);
     let (mut call, kind) = asked.call(&model, request).await?;
-    let claim = claim(asked.header("idempotency-key"), &asked.path, &bytes);
+    let claim = claim(wish_key(&asked.headers)?, &asked.path, &bytes);
     drop(bytes);
     call.claim = Some(claim.clone());
     call.wants_news = stream;
+    let place = stream.then(|| Place::take(&asked.app)).transpose()?;
     let ticket = asked.app.submit(&asked.caller, call).await?;
     let delivery = asked.app.delivery(&asked.caller, Some(&claim), &ticket.run);
     let id = ticket.run.to_string();
-    let pieces = Pieces::of(&asked.app, &asked.caller, ticket, asked.patience());
+    let pieces = Pieces::of(&asked.app, &asked.caller, ticket, asked.patience()).told_in(place);
     let answer = Answer { model, id, many };
     let source = if kind == MediaKind::Audio {
         let wanted = Wanted {

@@ -9,6 +9,7 @@ use impasto_domain::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::faces::body::Unread;
+use crate::faces::for_clients;
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ fn told(kind: ErrorKind) -> (u16, &'static str, u16) {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        let error = for_clients(error);
         Self { status: told(error.kind).0, error }
     }
 }
@@ -86,6 +88,7 @@ impl Failure {
 /// The error of an operation that failed.
 pub(super) fn of_operation(error: &Error) -> wire::Status {
     let (_, _, code) = told(error.kind);
+    let error = &for_clients(error.clone());
     wire::Status { code, message: said(error), details: details(error), ..Default::default() }
 }
 
@@ -113,7 +116,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         if self.status >= 500 {
             let Self { error, .. } = &self;
-            tracing::warn!(code = error.kind.as_str(), message = %error.message, "a call failed");
+            tracing::warn!(code = error.kind.as_str(), error = %error.message, "a call failed");
         }
         let status = StatusCode::from_u16(self.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

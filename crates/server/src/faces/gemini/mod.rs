@@ -31,6 +31,7 @@ use crate::caller::{Caller, Scope, authorization};
 use crate::calls::Origin;
 use crate::faces::body::json_bytes;
 use crate::files::Base;
+use crate::problem::Problem;
 use error::Failure;
 use route::Route;
 
@@ -40,6 +41,16 @@ const FACE: &str = "gemini";
 /// Its routes, below the prefix of the face.
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/{*path}", any(answer))
+}
+
+/// A problem that came up before any handler was asked.
+pub(crate) fn told(problem: Problem) -> Response {
+    let status = problem.status();
+    let error = problem.into_error();
+    match status {
+        StatusCode::FORBIDDEN => Failure::forbidden(error).into_response(),
+        _ => Failure::from(error).into_response(),
+    }
 }
 
 /// A call with whoever makes it.

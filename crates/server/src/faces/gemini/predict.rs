@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::input::{named_model, put_pictures, put_size, tasks_giving};
 use super::route::Kind;
 use super::{Asked, json};
-use crate::calls::{Call, Name, RunView, claim};
+use crate::calls::{Call, Name, RunView, claim, wish_key};
 use crate::faces::body::parsed;
 use crate::faces::pieces::Pieces;
 use crate::faces::sound::succeeded;
@@ -23,7 +23,7 @@ pub(super) async fn predict(asked: Asked, model: String, body: Body) -> Result<R
     let bytes = asked.body(body).await?;
     let request: wire::PredictRequest = parsed(&bytes)?;
     let mut call = asked.predicted(&model, request, MediaKind::Image).await?;
-    let claim = claim(asked.header("idempotency-key"), &asked.path, &bytes);
+    let claim = claim(wish_key(&asked.headers)?, &asked.path, &bytes);
     drop(bytes);
     call.claim = Some(claim.clone());
     let ticket = asked.app.submit(&asked.caller, call).await?;
@@ -73,7 +73,7 @@ pub(super) async fn begin(
     let request: wire::PredictRequest = parsed(&bytes)?;
     let mut call = asked.predicted(&model, request, MediaKind::Video).await?;
     call.origin.extra = value!({ "resource": resource, "cloud": kind == Kind::Cloud });
-    let claim = claim(asked.header("idempotency-key"), &asked.path, &bytes);
+    let claim = claim(wish_key(&asked.headers)?, &asked.path, &bytes);
     call.claim = Some(claim.clone());
     let ticket = asked.app.submit(&asked.caller, call).await?;
     let delivery = asked.app.delivery(&asked.caller, Some(&claim), &ticket.run);

@@ -6,6 +6,7 @@ use impasto_dialects::openai::wire::{ErrorBody, ErrorDetail};
 use impasto_domain::{Error, ErrorKind};
 
 use crate::faces::body::Unread;
+use crate::faces::for_clients;
 
 /// The client tries again, or not, if this says so.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -55,6 +56,14 @@ impl Failure {
         Self { status: StatusCode::NOT_FOUND, code: "unknown_url", error }
     }
 
+    /// The same with the status that it was given elsewhere.
+    pub(crate) fn of_status(self, status: StatusCode) -> Self {
+        match status {
+            StatusCode::FORBIDDEN => Self { status, code: "insufficient_permissions", ..self },
+            _ => self,
+        }
+    }
+
     /// The same with another code.
     pub(crate) fn coded(mut self, code: &'static str) -> Self {
         self.code = code;
@@ -100,6 +109,7 @@ fn parameter(message: &str) -> Option<&str> {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        let error = for_clients(error);
         let (status, code) = of_kind(error.kind);
         Self { status, code, error }
     }
@@ -119,7 +129,7 @@ impl From<Unread> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         if self.status.is_server_error() {
-            tracing::warn!(code = self.code, message = %self.error.message, "a call failed");
+            tracing::warn!(code = self.code, error = %self.error.message, "a call failed");
         }
         let body = serde_json::to_vec(&self.body()).unwrap_or_default();
         let mut response = (self.status, body).into_response();

@@ -17,6 +17,7 @@ use super::{Asked, Asking, FACE, Runner, answered, ask, call_of, failed, hold};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::{Call, Name, Origin, RunView};
+use crate::events::Place;
 use crate::faces::body;
 use crate::faces::pieces::{Piece, Pieces};
 use crate::faces::sound::succeeded;
@@ -132,9 +133,10 @@ impl Drawing {
         if call.origin.name == crate::calls::ANY_MODEL {
             call.policy.tier = tier_of(&look.quality);
         }
+        let place = look.streams.then(|| Place::take(&self.app)).transpose()?;
         let Asked { ticket, delivery } =
             ask(&self.app, &self.caller, &self.asking, call, wish).await?;
-        let pieces = Pieces::of(&self.app, &self.caller, ticket, hold(&self.app));
+        let pieces = Pieces::of(&self.app, &self.caller, ticket, hold(&self.app)).told_in(place);
         let answer = match look.streams {
             true => self.streamed(pieces, look).await,
             false => self.whole(pieces, &look).await,

@@ -21,15 +21,17 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, Method, Uri};
 use impasto_domain::{Error, ErrorKind};
 use serde_json::{Map, Value as Json};
 
 use crate::app::App;
 use crate::caller::{Caller, Scope, authorization};
-use crate::calls::{Call, Name, Origin, Ticket, claim};
-use crate::delivery::{Delivery, Line};
+use crate::calls::{Call, Name, Origin, Ticket, claim, is_reuse, wish_key};
+use crate::delivery::Delivery;
 use crate::faces::models::chosen;
+use crate::problem::Problem;
+use crate::problem::code::IDEMPOTENCY_KEY_REUSED;
 use error::Failure;
 pub(crate) use webhooks::{PREFIX as ENDPOINT_PREFIX, message as endpoint_message};
 
@@ -61,37 +63,32 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().nest("/v1", routes).fallback(nothing)
 }
 
+/// A problem that came up before any handler was asked.
+pub(crate) fn told(problem: Problem) -> Response {
+    let status = problem.status();
+    Failure::from(problem.into_error()).of_status(status).into_response()
+}
+
 async fn nothing(method: Method, uri: Uri) -> Response {
     Failure::no_route(&method, uri.path()).into_response()
 }
 
-/// The header by which the official clients say how often they have tried before.
-const TRIES: &str = "x-stainless-retry-count";
-/// How long they take at most until they try for the first time, with the time that messages need.
-const TRY_AGAIN: Duration = Duration::from_millis(1_500);
-
 /// What a request says beside its body.
 struct Asking {
     headers: HeaderMap,
-    line: Option<Line>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Asking {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self { headers: parts.headers.clone(), line: parts.extensions.get().cloned() })
+        Ok(Self { headers: parts.headers.clone() })
     }
 }
 
 impl Asking {
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Whether the client keeps its connection, and tries again by itself.
-    fn tries_again(&self) -> bool {
-        self.header(TRIES).is_some() && self.header(header::CONNECTION.as_str()) != Some("close")
     }
 }
 
@@ -151,14 +148,15 @@ async fn ask(
     wish: &[u8],
 ) -> Result<Asked, Failure> {
     chosen(&app.catalog(), &call.origin.name).map_err(no_model)?;
-    let claim =
-        claim(asking.header("idempotency-key"), &format!("{FACE} {}", call.origin.path), wish);
+    let key = wish_key(&asking.headers)?;
+    let claim = claim(key, &format!("{FACE} {}", call.origin.path), wish);
     call.claim = Some(claim.clone());
-    let ticket = app.submit(caller, call).await?;
-    let mut delivery = app.delivery(caller, Some(&claim), &ticket.run);
-    if asking.tries_again() {
-        delivery = delivery.until_heard(asking.line.clone(), TRY_AGAIN);
-    }
+    let ticket = app.submit(caller, call).await.map_err(|error| {
+        let reused = is_reuse(&claim, &error);
+        let failure = Failure::from(error);
+        if reused { failure.coded(IDEMPOTENCY_KEY_REUSED) } else { failure }
+    })?;
+    let delivery = app.delivery(caller, Some(&claim), &ticket.run);
     Ok(Asked { ticket, delivery })
 }
 

@@ -15,6 +15,7 @@ use super::stream as events;
 use super::{Asked, Asking, FACE, Runner, answered, ask, call_of, failed, hold, no_model};
 use crate::app::App;
 use crate::calls::Call;
+use crate::events::Place;
 use crate::faces::body;
 use crate::faces::models::chosen;
 use crate::faces::pieces::Pieces;
@@ -64,8 +65,9 @@ pub(super) async fn speak(
     call.tasks = vec![TaskId::new(SPEAK)];
     call.wants_news = true;
     let wanted = agreed(&app, format, wanted, &mut call)?;
+    let place = Place::take(&app)?;
     let Asked { ticket, delivery } = ask(&app, &caller, &asking, call, &bytes).await?;
-    let pieces = Pieces::of(&app, &caller, ticket, hold(&app));
+    let pieces = Pieces::of(&app, &caller, ticket, hold(&app)).told_in(Some(place));
     let flow = Flow::new(&app, &caller, pieces, wanted);
     Ok(answered(delivery, told(flow, wanted, as_events).await))
 }

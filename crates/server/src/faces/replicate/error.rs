@@ -10,6 +10,7 @@ use impasto_domain::{Error, ErrorKind};
 use crate::app::App;
 use crate::caller::{Caller, Scope, authorization};
 use crate::faces::body::Unread;
+use crate::faces::for_clients;
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ fn told(kind: ErrorKind) -> (StatusCode, &'static str) {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
+        let error = for_clients(error);
         Self { status: told(error.kind).0, error }
     }
 }
@@ -51,6 +53,11 @@ impl From<Unread> for Refusal {
 }
 
 impl Refusal {
+    /// An error that was given its status elsewhere.
+    pub(super) fn of(error: Error, status: StatusCode) -> Self {
+        Self { status, error }
+    }
+
     /// There is nothing at that address.
     pub(super) fn no_route(path: &str) -> Self {
         let hint = "predictions, models, files, collections, account and webhooks are served";
@@ -62,7 +69,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self { status, error } = self;
         if status.is_server_error() {
-            tracing::warn!(code = error.kind.as_str(), message = %error.message, "a call failed");
+            tracing::warn!(code = error.kind.as_str(), error = %error.message, "a call failed");
         }
         let title = match status {
             StatusCode::PAYLOAD_TOO_LARGE => "Payload too large",

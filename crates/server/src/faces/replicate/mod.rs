@@ -10,12 +10,20 @@ mod stream;
 mod webhooks;
 
 use axum::Router;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::Uri;
 
 use crate::app::App;
+use crate::problem::Problem;
 use error::Refusal;
 pub(crate) use webhooks::compose;
+
+/// A problem that came up before any handler was asked.
+pub(crate) fn told(problem: Problem) -> Response {
+    let status = problem.status();
+    Refusal::of(problem.into_error(), status).into_response()
+}
 
 /// Its routes, below the prefix of the face.
 pub(crate) fn routes() -> Router<App> {

@@ -18,7 +18,7 @@ use super::shape::{Facts, Files, prediction, status};
 use super::{files, models};
 use crate::app::App;
 use crate::caller::{Caller, Scope};
-use crate::calls::{Call, Origin, RunView, Ticket, Webhook, claim};
+use crate::calls::{Call, Origin, RunView, Ticket, Webhook, claim, wish_key};
 use crate::faces::body::{json_bytes, parsed};
 use crate::files::Base;
 
@@ -81,14 +81,10 @@ impl Creation {
     async fn answer(self, model: Option<(String, String)>) -> Result<Response, Refusal> {
         let asked: wire::PredictionRequest = parsed(&self.body)?;
         let wait = wait_of(&self.headers, self.app.options().wait_ms);
-        let claim = claim(self.header("idempotency-key"), &self.route, &self.body);
+        let claim = claim(wish_key(&self.headers)?, &self.route, &self.body);
         let call = self.call(model, asked, claim.clone()).await?;
-        let cancel_after = self.cancel_after()?;
         let ticket = self.app.submit(&self.caller, call).await?;
         let delivery = self.app.delivery(&self.caller, Some(&claim), &ticket.run);
-        if let Some(after) = cancel_after {
-            self.give_up_after(ticket.run.clone(), after);
-        }
         let view = match wait {
             Some(at_most) => self.app.wait(&self.caller, ticket, at_most).await?,
             None => self.app.view(&self.caller, &ticket.run).await?,
@@ -158,9 +154,8 @@ impl Creation {
         call.tasks = meant.tasks;
         call.webhook = webhook.map(|url| Webhook { url, topics: topics(filter.as_deref()) });
         call.claim = Some(claim);
-        call.start_by_ms = self
-            .cancel_after()?
-            .map(|after| self.app.now_ms().saturating_add(after.as_millis() as u64));
+        call.end_by_ms =
+            self.cancel_after()?.map(|after| self.app.later_ms(after.as_millis() as u64));
         call.wants_news = asked.stream == Some(true);
         Ok(call)
     }
@@ -172,18 +167,6 @@ impl Creation {
             Error::invalid(format!("the header cancel-after is '{text}', which is no duration"))
                 .hint("write 30s, 5m, 1h30m or a number of seconds; the least is 5s")
         })
-    }
-
-    /// Gives a run up after a time, as long as this process lives.
-    fn give_up_after(&self, run: RunId, after: Duration) {
-        let (app, caller) = (self.app.clone(), self.caller.clone());
-        tokio::spawn(async move {
-            let handle = None;
-            let ended = app.wait(&caller, Ticket { run: run.clone(), handle }, after).await;
-            if ended.is_ok_and(|view| !view.status.is_over()) {
-                let _over = app.cancel(&caller, &run).await;
-            }
-        });
     }
 }
 

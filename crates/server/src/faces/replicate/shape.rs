@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::RunView;
+use crate::faces::for_clients;
 use crate::faces::missing;
 use crate::faces::standing::Standing;
 use crate::files::Base;
@@ -110,7 +111,7 @@ pub(super) fn status(view: &RunView) -> wire::Status {
 fn told(view: &RunView, status: wire::Status) -> Option<String> {
     let error = view.error.as_ref()?;
     let late = error.kind == ErrorKind::Timeout;
-    (status == wire::Status::Failed || late).then(|| error.to_string())
+    (status == wire::Status::Failed || late).then(|| for_clients(error.clone()).to_string())
 }
 
 /// The log as one text; of a run under way, how far it is, as clients look for it.

@@ -22,6 +22,7 @@ use super::shape::{Files, may_stream, output, status};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::calls::ViewStatus;
+use crate::events::Place;
 use crate::files::Base;
 
 /// How often it is looked how far a run is that nobody tells of.
@@ -45,6 +46,7 @@ pub(super) async fn get(
     may_stream(&app, &tenant, &run, &signed.signature)?;
     let caller = Caller::reader(tenant);
     let view = app.view(&caller, &run).await?;
+    let place = Place::take(&app)?;
     let keep_alive = Duration::from_millis(app.options().keep_alive_ms.max(10));
     let updates = app.updates(&caller, &run, 0);
     let begun = rfc3339(view.created_ms);
@@ -69,7 +71,7 @@ pub(super) async fn get(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(place.over(response))
 }
 
 struct Listener {

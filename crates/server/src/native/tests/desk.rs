@@ -53,10 +53,11 @@ async fn an_endpoint_is_told_with_a_signature_that_can_be_checked() {
         (&listed[0]["state"], &listed[0]["last_status"]),
         (&json!("delivered"), &json!(204))
     );
+    assert_eq!(listed[0]["id"], header("webhook-id"));
     let rotate = format!("/v1/webhooks/{}/rotate", id.as_str().unwrap());
     let rotated = house.post(&rotate, &[], &Json::Null).await;
     assert_ne!(rotated.json()["secret"], made.json()["secret"]);
-    let again = format!("/v1/deliveries/{}/redeliver", listed[0]["id"]);
+    let again = format!("/v1/deliveries/{}/redeliver", header("webhook-id"));
     assert_eq!(house.post(&again, &[], &Json::Null).await.status, StatusCode::ACCEPTED);
     tell(&house).await;
     let posts = house.receiver.posts.lock().unwrap();
@@ -212,4 +213,23 @@ async fn figures_usage_and_descriptions_are_there() {
     assert_eq!(house.get("/v1/models/echo").await.json()["id"], "local", "by a provider's name");
     assert_eq!(house.get("/v1/models/homely").await.json()["id"], "local", "by an alias");
     assert_eq!(house.get("/v1/tasks/echo").await.json()["models"], json!(["local", "spare"]));
+}
+
+#[tokio::test]
+async fn the_id_of_a_message_says_nothing_of_how_many_there_are() {
+    use impasto_domain::TenantId;
+
+    let house = House::new().await;
+    let (own, other) = (TenantId::new("acme"), TenantId::new("other"));
+    let mut seen = std::collections::BTreeSet::new();
+    for number in [0, 1, 2, 3, 1 << 40, u64::MAX >> 1] {
+        let id = house.app.message_id(&own, number);
+        assert_eq!(house.app.message_number(&own, &id), Some(number), "{id}");
+        assert_ne!(house.app.message_number(&other, &id), Some(number), "{id}");
+        assert!(seen.insert(id.get(..8).unwrap().to_owned()), "they do not count: {id}");
+    }
+    for odd in ["1", "msg_1", "msg_", "msg_zzzzzzzzzzzzzzzz", "msg_0000000000000001ff"] {
+        assert_eq!(house.app.message_number(&own, odd), None, "{odd}");
+    }
+    assert_eq!(house.get("/v1/deliveries?cursor=7").await.code(), "invalid_input");
 }

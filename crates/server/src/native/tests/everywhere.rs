@@ -39,7 +39,7 @@ async fn things(house: &House) -> BTreeMap<&'static str, String> {
     let hook = json!({ "url": "https://hooks.example/a" });
     let endpoint = house.post("/v1/webhooks", &[], &hook).await.json();
     house.echo(2).await;
-    let delivery = house.get("/v1/deliveries").await.json()["deliveries"][0]["id"].to_string();
+    let delivery = house.get("/v1/deliveries").await.json()["deliveries"][0].clone();
     let yaml = ["content-type: application/yaml"];
     let kept = house.ask("PUT /v1/workflows/own", &yaml, WORKFLOW).await;
     assert_eq!(kept.status, StatusCode::OK, "{}", kept.text());
@@ -49,7 +49,7 @@ async fn things(house: &House) -> BTreeMap<&'static str, String> {
         ("digest", digest),
         ("upload", text(&upload)),
         ("endpoint", text(&endpoint)),
-        ("delivery", delivery),
+        ("delivery", text(&delivery)),
         ("name", "own".to_owned()),
         ("number", "1".to_owned()),
         ("model", "local".to_owned()),
@@ -283,4 +283,21 @@ fn every_code_has_a_page_and_every_page_a_code() {
             assert!(codes.iter().any(|code| code == own), "{}: {own}", route.id);
         }
     }
+}
+
+#[tokio::test]
+async fn an_error_names_a_page_that_is_there_and_a_browser_finds_the_reference() {
+    let house = House::new().await;
+    for code in ErrorKind::ALL.iter().map(|kind| kind.as_str()).chain(code::ALL) {
+        let page = house.get(&format!("/docs/errors/{code}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{code}");
+        assert!(page.text().contains(&format!("`{code}`")), "{code}");
+    }
+    let missing = house.get("/v1/runs/none").await;
+    assert!(!missing.text().contains("impasto runs"), "{}", missing.text());
+    let page = missing.json()["type"].as_str().unwrap().to_owned();
+    assert_eq!(house.get(&page).await.status, StatusCode::OK, "{page}");
+    assert_eq!(house.get("/docs/errors/none").await.code(), "not_found");
+    let front = house.get("/").await;
+    assert_eq!((front.status.is_redirection(), front.header("location")), (true, "/docs"));
 }

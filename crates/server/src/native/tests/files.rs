@@ -137,3 +137,21 @@ async fn an_upload_in_parts_comes_in_any_order_and_again() {
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
     assert_eq!(house.get(&format!("/v1/assets/{digest}")).await.code(), "not_found");
 }
+
+#[tokio::test]
+async fn a_form_with_two_files_is_refused_and_neither_is_kept() {
+    let house = House::new().await;
+    let part = |name: &str, file: &str, text: &str| {
+        format!(
+            "--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\r\n{text}\r\n"
+        )
+    };
+    for second in ["file", "other"] {
+        let form = part("file", "a.txt", "one") + &part(second, "b.txt", "two") + "--b--\r\n";
+        let headers = ["content-type: multipart/form-data; boundary=b"];
+        let reply = house.ask("POST /v1/assets", &headers, form).await;
+        assert_eq!(reply.code(), "invalid_input", "{second}");
+        assert!(reply.text().contains("more than one file"), "{}", reply.text());
+    }
+    assert_eq!(house.get("/v1/assets").await.json()["assets"], json!([]));
+}

@@ -278,3 +278,26 @@ async fn what_cannot_be_run_is_refused_with_a_remedy() {
     check(json!({ "task": "echo", "input": { "number": 1 }, "policy": policy }), "invalid_input")
         .await;
 }
+
+#[tokio::test]
+async fn only_one_thing_can_be_named_and_a_deadline_ends_a_run() {
+    let house = House::new().await;
+    let all = json!({ "task": "echo", "model": "local", "workflow": "a" });
+    let reply = house.post("/v1/runs", &[], &all).await;
+    assert!(reply.text().contains("only one of"), "{}", reply.text());
+    let late = json!({
+        "task": "echo", "model": "spare", "input": { "number": 1 }, "deadline_ms": 150,
+    });
+    let run = house.post("/v1/runs", &["prefer: wait=15"], &late).await.json();
+    assert_eq!(
+        (&run["status"], &run["error"]["code"]),
+        (&json!("cancelled"), &json!("timeout")),
+        "{run}"
+    );
+    assert!(run["error"]["detail"].as_str().unwrap().contains("did not end in time"), "{run}");
+    let early = json!({
+        "task": "echo", "model": "local", "input": { "number": 2 }, "deadline_ms": 60_000,
+    });
+    let run = house.post("/v1/runs", &["prefer: wait=15"], &early).await.json();
+    assert_eq!(run["status"], "succeeded", "{run}");
+}
