@@ -3,6 +3,7 @@
 import base64
 import io
 import time
+import uuid
 
 import httpx
 import pytest
@@ -91,10 +92,14 @@ def test_shape_seed_and_count_are_heeded(normal):
 
 
 def test_content_is_streamed(normal):
-    chunks = list(normal.models.generate_content_stream(model=MODEL, contents="A mug in the rain"))
-    assert chunks[-1].candidates[0].finish_reason == types.FinishReason.STOP
-    assert chunks[-1].candidates[0].content.parts[0].inline_data.data.startswith(PNG)
-    assert all(part.thought for chunk in chunks[:-1] for part in chunk.candidates[0].content.parts)
+    """The offline model tells two previews. What was made before would come at once, without any."""
+    words = f"A mug in the rain, {uuid.uuid4()}"
+    *previews, last = normal.models.generate_content_stream(model=MODEL, contents=words)
+    assert last.candidates[0].finish_reason == types.FinishReason.STOP
+    assert last.candidates[0].content.parts[0].inline_data.data.startswith(PNG)
+    thoughts = [part for chunk in previews for part in chunk.candidates[0].content.parts]
+    assert len(thoughts) == 2 and all(part.thought for part in thoughts)
+    assert len({part.inline_data.data for part in thoughts}) == 2
 
 
 def test_content_asynchronously():
@@ -224,6 +229,22 @@ def test_a_call_that_took_too_long_goes_on_when_it_is_sent_again():
     check_error(errors.ServerError, 504, lambda: generate(1), "send the same request again")
     assert blobs(generate(60))[0].data
     assert runs("slow") == before + 1
+
+
+def test_a_call_is_given_up(given_up):
+    async def call():
+        mine = client("hanging")
+        await mine.aio.models.generate_content(model=MODEL, contents=f"A mug, {uuid.uuid4()}")
+
+    given_up(call)
+
+
+def test_a_client_has_a_time(under_way):
+    hasty = client("hanging", timeout=1_000)
+    # The server is told the time too: whoever is first says so.
+    with pytest.raises(Exception, match="timed out|DEADLINE_EXCEEDED"):
+        hasty.models.generate_content(model=MODEL, contents=f"A mug, {uuid.uuid4()}")
+    assert len(under_way("hanging")) == 1
 
 
 def test_a_huge_upload_is_refused(normal):
