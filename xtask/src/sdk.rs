@@ -1,12 +1,14 @@
 //! `xtask sdk`: the official SDKs, unmodified, against a built server.
 //!
 //! It installs what `tests/sdk` pins (once; kept under `target/sdk`), builds `impasto`, starts one server for
-//! each way in which the offline models may behave, and runs the Python and the JavaScript tests.
+//! each way in which the offline models may behave and one with a provider that the tests bring along, and
+//! runs the Python and the JavaScript tests.
 //!
 //! Invariants: every server listens on a free port of this machine only and is stopped at the end, whatever
 //! happens; nothing is written outside `target`.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +24,10 @@ const SERVERS: &[(&str, Option<&str>)] = &[
     ("hanging", Some("hang")),
     ("failing", Some("fail=provider_failed")),
     ("refusing", Some("fail=refused")),
+    (ELSEWHERE, None),
 ];
+/// The server with models of a provider that the tests bring along, for what no offline model does.
+const ELSEWHERE: &str = "elsewhere";
 /// The Python and the JavaScript that can be used, best first.
 const PYTHONS: &[&str] = &["python3", "python"];
 const NODES: &[&str] = &["node"];
@@ -125,6 +130,13 @@ struct Fleet {
     authority: PathBuf,
     key: String,
     facts: PathBuf,
+    provider: Provider,
+}
+
+/// The provider that the tests bring along.
+struct Provider {
+    url: String,
+    child: Child,
 }
 
 struct Server {
@@ -145,6 +157,7 @@ impl Fleet {
             authority: place.join("authority.pem"),
             key: String::new(),
             facts: place.join("servers.json"),
+            provider: Provider::start(root, place)?,
         };
         let [mut ports, mut keys, mut admins, mut folders] =
             <[serde_json::Map<_, _>; 4]>::default();
@@ -153,7 +166,14 @@ impl Fleet {
             fs::create_dir_all(&data)?;
             let key = make_key(root, &binary, &data, &["sdk"])?;
             let admin = make_key(root, &binary, &data, &["admin", "--admin"])?;
-            let server = Server::start(root, &binary, name, *misbehaviour, &data)?;
+            let mut command = Command::new(&binary);
+            command.current_dir(root).arg("--data").arg(&data);
+            let mut settings = SETTINGS.to_owned();
+            if *name == ELSEWHERE {
+                command.arg("--catalog").arg(root.join("tests/sdk/catalog"));
+                fleet.provider.known_to(&mut command, &mut settings);
+            }
+            let server = Server::start(command, name, *misbehaviour, (&data, &settings))?;
             ports.insert((*name).to_owned(), server.port.into());
             keys.insert((*name).to_owned(), key.clone().into());
             admins.insert((*name).to_owned(), admin.into());
@@ -171,7 +191,7 @@ impl Fleet {
         fs::write(&fleet.authority, authorities)?;
         let all = serde_json::json!({
             "ports": ports, "keys": keys, "admins": admins, "folders": folders,
-            "binary": binary.display().to_string(),
+            "binary": binary.display().to_string(), "provider": fleet.provider.url,
         });
         fs::write(&fleet.facts, all.to_string())?;
         Ok(fleet)
@@ -208,24 +228,55 @@ fn authority(data: &Path) -> Result<String> {
         .map_err(|error| Failure::new(format!("'{}' cannot be read: {error}", file.display())))
 }
 
+impl Provider {
+    /// Starts it, and waits until it says where it is.
+    fn start(root: &Path, place: &Path) -> Result<Self> {
+        let mut child = Command::new(interpreter(place))
+            .arg(root.join("tests/sdk/python/provider.py"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut url = String::new();
+        if let Some(said) = child.stdout.take() {
+            BufReader::new(said).read_line(&mut url)?;
+        }
+        let provider = Self { url: url.trim().to_owned(), child };
+        if provider.url.is_empty() {
+            return Err(Failure::new("tests/sdk/python/provider.py does not say where it is"));
+        }
+        Ok(provider)
+    }
+
+    /// Tells a server where it is, and lets it go there.
+    fn known_to(&self, server: &mut Command, settings: &mut String) {
+        server.env("IMPASTO_SDK_PROVIDER", &self.url);
+        let host = self.url.trim_start_matches("http://");
+        settings.push_str(&format!("trusted_hosts = [\"{host}\"]\n"));
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
 impl Server {
+    /// Goes on with a command that names the data and the catalogue.
     fn start(
-        root: &Path,
-        binary: &Path,
+        mut command: Command,
         name: &'static str,
         misbehaviour: Option<&str>,
-        data: &Path,
+        (data, said): (&Path, &str),
     ) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let log = data.join("server.log");
         let file = fs::File::create(&log)?;
         let settings = data.join("settings.toml");
-        fs::write(&settings, SETTINGS)?;
-        let mut command = Command::new(binary);
+        fs::write(&settings, said)?;
         command
-            .current_dir(root)
-            .arg("--data")
-            .arg(data)
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--tls-self-signed"])
             .arg("--config")
             .arg(&settings)

@@ -43,6 +43,8 @@ def folder_of(name="normal"):
 
 KEY = key_of()
 BINARY = _FACTS["binary"]
+# Where the provider of the `elsewhere` server is: `provider.py`.
+PROVIDER = _FACTS["provider"]
 
 
 # More than a server takes in one file.
