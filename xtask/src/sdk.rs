@@ -31,6 +31,8 @@ const ELSEWHERE: &str = "elsewhere";
 /// The Python and the JavaScript that can be used, best first.
 const PYTHONS: &[&str] = &["python3", "python"];
 const NODES: &[&str] = &["node"];
+/// Where former versions of packages are, beside those that are usual.
+const FORMER: &str = "former";
 /// The tests give files and take webhooks on this machine, which foreign URLs may not reach by default.
 const SETTINGS: &str =
     "[server]\nupload_bytes_max = 104857600\n[network]\nforeign_networks = [\"127.0.0.1\"]\n";
@@ -84,9 +86,10 @@ fn program(names: &[&str]) -> Result<PathBuf> {
 
 /// The interpreter with the packages that are pinned; it is made anew when they change.
 fn install_python(root: &Path, place: &Path, python: &Path) -> Result {
-    let (folder, pinned) = (place.join("python"), root.join("tests/sdk/python/requirements.txt"));
+    let (folder, from) = (place.join("python"), root.join("tests/sdk/python"));
+    let (pinned, former) = (from.join("requirements.txt"), from.join("requirements-former.txt"));
     let stamp = folder.join("requirements.txt");
-    let wanted = fs::read_to_string(&pinned)?;
+    let wanted = fs::read_to_string(&pinned)? + &fs::read_to_string(&former)?;
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
@@ -94,10 +97,13 @@ fn install_python(root: &Path, place: &Path, python: &Path) -> Result {
     let shown = folder.display().to_string();
     Program::new(root, &python.to_string_lossy(), ["-m", "venv", &shown]).output()?;
     let pip = interpreter(place).display().to_string();
-    let pinned = pinned.display().to_string();
-    let arguments = ["-m", "pip", "install", "--quiet", "--no-deps", "-r", &pinned];
+    let (pinned, former) = (pinned.display().to_string(), former.display().to_string());
+    let beside = folder.join(FORMER).display().to_string();
     let remedy = "the packages come over the network; tests/sdk/python/requirements.txt names them";
-    Program::new(root, &pip, arguments).output().map_err(|failure| failure.remedy(remedy))?;
+    for more in [&["-r", &pinned][..], &["-r", &former, "--target", &beside]] {
+        let arguments = [&["-m", "pip", "install", "--quiet", "--no-deps"], more].concat();
+        Program::new(root, &pip, arguments).output().map_err(|failure| failure.remedy(remedy))?;
+    }
     Ok(fs::write(stamp, wanted)?)
 }
 
@@ -368,7 +374,14 @@ impl Tests<'_> {
     }
 
     fn python(&self) -> Result {
-        let files = self.files("python", "test_", ".py")?;
+        let former = self.place.join("python").join(FORMER).display().to_string();
+        let outcomes = [self.pytest("test_", ""), self.pytest("former_", &former)];
+        outcomes.into_iter().collect()
+    }
+
+    /// Runs the files whose name begins so, with packages of this folder before the usual ones.
+    fn pytest(&self, before: &str, packages: &str) -> Result {
+        let files = self.files("python", before, ".py")?;
         if files.is_empty() {
             return Ok(());
         }
@@ -378,7 +391,8 @@ impl Tests<'_> {
                 .into();
         arguments.extend(files.iter().map(|file| file.display().to_string()));
         let folder = self.root.join("tests/sdk/python");
-        self.program(&interpreter(self.place), &folder, &arguments).run()
+        let program = self.program(&interpreter(self.place), &folder, &arguments);
+        program.env("PYTHONPATH", packages).run()
     }
 
     /// Runs copies beside the installed packages, where an import finds them.

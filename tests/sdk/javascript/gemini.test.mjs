@@ -13,6 +13,8 @@ import { keyOf, plain, sample, secure, tooLarge } from "./server.mjs";
 
 const MODEL = "sketch-scene";
 const PNG = "iVBORw0KGgo";
+// What nobody looks at need not be large.
+const SMALL = { imageConfig: { aspectRatio: "1:1", imageSize: "512" } };
 const CLIP = { durationSeconds: 1, resolution: "240p" };
 const client = (name = "normal", at = secure, apiKey = keyOf(name)) =>
   new GoogleGenAI({ apiKey, vertexai: false, httpOptions: { baseUrl: `${at(name)}/gemini` } });
@@ -27,11 +29,11 @@ const failed = (status, words = "") => (error) => {
 };
 
 test("content is a picture", async () => {
-  const response = await normal.models.generateContent({ model: MODEL, contents: "A red mug" });
+  const response = await normal.models.generateContent({ model: MODEL, contents: "A red mug", config: SMALL });
   assert.ok(data(response).startsWith(PNG));
   assert.equal(response.candidates[0].finishReason, FinishReason.STOP);
   const unencrypted = client("normal", plain);
-  assert.ok(data(await unencrypted.models.generateContent({ model: "hero", contents: "A mug" })));
+  assert.ok(data(await unencrypted.models.generateContent({ model: "hero", contents: "A mug", config: SMALL })));
 });
 
 test("shape and seed are heeded", async () => {
@@ -44,7 +46,7 @@ test("shape and seed are heeded", async () => {
 test("content is streamed", async () => {
   // What was made before would come at once, without previews.
   const contents = `A mug in the sun, ${randomUUID()}`;
-  const stream = await normal.models.generateContentStream({ model: MODEL, contents });
+  const stream = await normal.models.generateContentStream({ model: MODEL, contents, config: SMALL });
   const chunks = [];
   for await (const chunk of stream) chunks.push(chunk);
   assert.deepEqual(chunks.map((chunk) => chunk.candidates[0].content.parts[0].thought), [true, true, undefined]);

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.server
+import os
 import queue
 import threading
 
@@ -9,6 +10,11 @@ import httpx
 import pytest
 
 import server
+
+# This client reads where to call when it is imported, by whichever test.
+os.environ["FAL_RUN_HOST"] = server.host() + "/fal/run"
+os.environ["FAL_QUEUE_RUN_HOST"] = server.host() + "/fal/queue"
+os.environ["FAL_KEY"] = server.KEY
 
 
 @pytest.fixture
