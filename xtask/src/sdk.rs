@@ -1,12 +1,14 @@
 //! `xtask sdk`: the official SDKs, unmodified, against a built server.
 //!
 //! It installs what `tests/sdk` pins (once; kept under `target/sdk`), builds `impasto`, starts one server for
-//! each way in which the offline models may behave, and runs the Python and the JavaScript tests.
+//! each way in which the offline models may behave and one with a provider that the tests bring along, and
+//! runs the Python and the JavaScript tests.
 //!
 //! Invariants: every server listens on a free port of this machine only and is stopped at the end, whatever
 //! happens; nothing is written outside `target`.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,10 +24,15 @@ const SERVERS: &[(&str, Option<&str>)] = &[
     ("hanging", Some("hang")),
     ("failing", Some("fail=provider_failed")),
     ("refusing", Some("fail=refused")),
+    (ELSEWHERE, None),
 ];
+/// The server with models of a provider that the tests bring along, for what no offline model does.
+const ELSEWHERE: &str = "elsewhere";
 /// The Python and the JavaScript that can be used, best first.
 const PYTHONS: &[&str] = &["python3", "python"];
 const NODES: &[&str] = &["node"];
+/// Where former versions of packages are, beside those that are usual.
+const FORMER: &str = "former";
 /// The tests give files and take webhooks on this machine, which foreign URLs may not reach by default.
 const SETTINGS: &str =
     "[server]\nupload_bytes_max = 104857600\n[network]\nforeign_networks = [\"127.0.0.1\"]\n";
@@ -79,9 +86,10 @@ fn program(names: &[&str]) -> Result<PathBuf> {
 
 /// The interpreter with the packages that are pinned; it is made anew when they change.
 fn install_python(root: &Path, place: &Path, python: &Path) -> Result {
-    let (folder, pinned) = (place.join("python"), root.join("tests/sdk/python/requirements.txt"));
+    let (folder, from) = (place.join("python"), root.join("tests/sdk/python"));
+    let (pinned, former) = (from.join("requirements.txt"), from.join("requirements-former.txt"));
     let stamp = folder.join("requirements.txt");
-    let wanted = fs::read_to_string(&pinned)?;
+    let wanted = fs::read_to_string(&pinned)? + &fs::read_to_string(&former)?;
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
@@ -89,10 +97,13 @@ fn install_python(root: &Path, place: &Path, python: &Path) -> Result {
     let shown = folder.display().to_string();
     Program::new(root, &python.to_string_lossy(), ["-m", "venv", &shown]).output()?;
     let pip = interpreter(place).display().to_string();
-    let pinned = pinned.display().to_string();
-    let arguments = ["-m", "pip", "install", "--quiet", "--no-deps", "-r", &pinned];
+    let (pinned, former) = (pinned.display().to_string(), former.display().to_string());
+    let beside = folder.join(FORMER).display().to_string();
     let remedy = "the packages come over the network; tests/sdk/python/requirements.txt names them";
-    Program::new(root, &pip, arguments).output().map_err(|failure| failure.remedy(remedy))?;
+    for more in [&["-r", &pinned][..], &["-r", &former, "--target", &beside]] {
+        let arguments = [&["-m", "pip", "install", "--quiet", "--no-deps"], more].concat();
+        Program::new(root, &pip, arguments).output().map_err(|failure| failure.remedy(remedy))?;
+    }
     Ok(fs::write(stamp, wanted)?)
 }
 
@@ -125,6 +136,13 @@ struct Fleet {
     authority: PathBuf,
     key: String,
     facts: PathBuf,
+    provider: Provider,
+}
+
+/// The provider that the tests bring along.
+struct Provider {
+    url: String,
+    child: Child,
 }
 
 struct Server {
@@ -145,6 +163,7 @@ impl Fleet {
             authority: place.join("authority.pem"),
             key: String::new(),
             facts: place.join("servers.json"),
+            provider: Provider::start(root, place)?,
         };
         let [mut ports, mut keys, mut admins, mut folders] =
             <[serde_json::Map<_, _>; 4]>::default();
@@ -153,7 +172,14 @@ impl Fleet {
             fs::create_dir_all(&data)?;
             let key = make_key(root, &binary, &data, &["sdk"])?;
             let admin = make_key(root, &binary, &data, &["admin", "--admin"])?;
-            let server = Server::start(root, &binary, name, *misbehaviour, &data)?;
+            let mut command = Command::new(&binary);
+            command.current_dir(root).arg("--data").arg(&data);
+            let mut settings = SETTINGS.to_owned();
+            if *name == ELSEWHERE {
+                command.arg("--catalog").arg(root.join("tests/sdk/catalog"));
+                fleet.provider.known_to(&mut command, &mut settings);
+            }
+            let server = Server::start(command, name, *misbehaviour, (&data, &settings))?;
             ports.insert((*name).to_owned(), server.port.into());
             keys.insert((*name).to_owned(), key.clone().into());
             admins.insert((*name).to_owned(), admin.into());
@@ -171,7 +197,7 @@ impl Fleet {
         fs::write(&fleet.authority, authorities)?;
         let all = serde_json::json!({
             "ports": ports, "keys": keys, "admins": admins, "folders": folders,
-            "binary": binary.display().to_string(),
+            "binary": binary.display().to_string(), "provider": fleet.provider.url,
         });
         fs::write(&fleet.facts, all.to_string())?;
         Ok(fleet)
@@ -208,24 +234,55 @@ fn authority(data: &Path) -> Result<String> {
         .map_err(|error| Failure::new(format!("'{}' cannot be read: {error}", file.display())))
 }
 
+impl Provider {
+    /// Starts it, and waits until it says where it is.
+    fn start(root: &Path, place: &Path) -> Result<Self> {
+        let mut child = Command::new(interpreter(place))
+            .arg(root.join("tests/sdk/python/provider.py"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut url = String::new();
+        if let Some(said) = child.stdout.take() {
+            BufReader::new(said).read_line(&mut url)?;
+        }
+        let provider = Self { url: url.trim().to_owned(), child };
+        if provider.url.is_empty() {
+            return Err(Failure::new("tests/sdk/python/provider.py does not say where it is"));
+        }
+        Ok(provider)
+    }
+
+    /// Tells a server where it is, and lets it go there.
+    fn known_to(&self, server: &mut Command, settings: &mut String) {
+        server.env("IMPASTO_SDK_PROVIDER", &self.url);
+        let host = self.url.trim_start_matches("http://");
+        settings.push_str(&format!("trusted_hosts = [\"{host}\"]\n"));
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
 impl Server {
+    /// Goes on with a command that names the data and the catalogue.
     fn start(
-        root: &Path,
-        binary: &Path,
+        mut command: Command,
         name: &'static str,
         misbehaviour: Option<&str>,
-        data: &Path,
+        (data, said): (&Path, &str),
     ) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let log = data.join("server.log");
         let file = fs::File::create(&log)?;
         let settings = data.join("settings.toml");
-        fs::write(&settings, SETTINGS)?;
-        let mut command = Command::new(binary);
+        fs::write(&settings, said)?;
         command
-            .current_dir(root)
-            .arg("--data")
-            .arg(data)
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--tls-self-signed"])
             .arg("--config")
             .arg(&settings)
@@ -317,7 +374,14 @@ impl Tests<'_> {
     }
 
     fn python(&self) -> Result {
-        let files = self.files("python", "test_", ".py")?;
+        let former = self.place.join("python").join(FORMER).display().to_string();
+        let outcomes = [self.pytest("test_", ""), self.pytest("former_", &former)];
+        outcomes.into_iter().collect()
+    }
+
+    /// Runs the files whose name begins so, with packages of this folder before the usual ones.
+    fn pytest(&self, before: &str, packages: &str) -> Result {
+        let files = self.files("python", before, ".py")?;
         if files.is_empty() {
             return Ok(());
         }
@@ -327,7 +391,8 @@ impl Tests<'_> {
                 .into();
         arguments.extend(files.iter().map(|file| file.display().to_string()));
         let folder = self.root.join("tests/sdk/python");
-        self.program(&interpreter(self.place), &folder, &arguments).run()
+        let program = self.program(&interpreter(self.place), &folder, &arguments);
+        program.env("PYTHONPATH", packages).run()
     }
 
     /// Runs copies beside the installed packages, where an import finds them.

@@ -1,6 +1,7 @@
 // The @google/genai SDK: content, pictures, videos, files, models.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,10 +9,12 @@ import { test } from "node:test";
 
 import { ApiError, BlockedReason, FinishReason, GoogleGenAI, Modality } from "@google/genai";
 
-import { keyOf, plain, sample, secure } from "./server.mjs";
+import { keyOf, plain, sample, secure, tooLarge } from "./server.mjs";
 
 const MODEL = "sketch-scene";
 const PNG = "iVBORw0KGgo";
+// What nobody looks at need not be large.
+const SMALL = { imageConfig: { aspectRatio: "1:1", imageSize: "512" } };
 const CLIP = { durationSeconds: 1, resolution: "240p" };
 const client = (name = "normal", at = secure, apiKey = keyOf(name)) =>
   new GoogleGenAI({ apiKey, vertexai: false, httpOptions: { baseUrl: `${at(name)}/gemini` } });
@@ -26,11 +29,11 @@ const failed = (status, words = "") => (error) => {
 };
 
 test("content is a picture", async () => {
-  const response = await normal.models.generateContent({ model: MODEL, contents: "A red mug" });
+  const response = await normal.models.generateContent({ model: MODEL, contents: "A red mug", config: SMALL });
   assert.ok(data(response).startsWith(PNG));
   assert.equal(response.candidates[0].finishReason, FinishReason.STOP);
   const unencrypted = client("normal", plain);
-  assert.ok(data(await unencrypted.models.generateContent({ model: "hero", contents: "A mug" })));
+  assert.ok(data(await unencrypted.models.generateContent({ model: "hero", contents: "A mug", config: SMALL })));
 });
 
 test("shape and seed are heeded", async () => {
@@ -41,11 +44,15 @@ test("shape and seed are heeded", async () => {
 });
 
 test("content is streamed", async () => {
-  const stream = await normal.models.generateContentStream({ model: MODEL, contents: "A mug in the sun" });
-  let last;
-  for await (const chunk of stream) last = chunk;
-  assert.equal(last.candidates[0].finishReason, FinishReason.STOP);
-  assert.ok(data(last).startsWith(PNG));
+  // What was made before would come at once, without previews.
+  const contents = `A mug in the sun, ${randomUUID()}`;
+  const stream = await normal.models.generateContentStream({ model: MODEL, contents, config: SMALL });
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  assert.deepEqual(chunks.map((chunk) => chunk.candidates[0].content.parts[0].thought), [true, true, undefined]);
+  assert.notEqual(data(chunks[0]), data(chunks[1]));
+  assert.equal(chunks.at(-1).candidates[0].finishReason, FinishReason.STOP);
+  assert.ok(data(chunks.at(-1)).startsWith(PNG));
 });
 
 test("speech is content", async () => {
@@ -143,6 +150,18 @@ test("a call is given up by its signal", async () => {
   const call = client("hanging").models.generateContent({ model: MODEL, contents: "A mug", config });
   setTimeout(() => giveUp.abort(), 300);
   await assert.rejects(call, { name: "AbortError" });
+});
+
+test("a client has a time", async () => {
+  const config = { httpOptions: { timeout: 1000 } };
+  const contents = `A mug, ${randomUUID()}`;
+  const call = client("hanging").models.generateContent({ model: MODEL, contents, config });
+  // The server is told the time too: whoever is first says so.
+  await assert.rejects(call, (error) => error.name === "AbortError" || failed(504, "DEADLINE_EXCEEDED")(error));
+});
+
+test("a file that is too large is refused", async () => {
+  await assert.rejects(normal.files.upload({ file: tooLarge("image/png") }), failed(400, "the most is"));
 });
 
 test("models are listed", async () => {

@@ -1,11 +1,12 @@
 // The official OpenAI package, as its users use it.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 
 import OpenAI, { toFile } from "openai";
 
-import { keyOf, plain, sample, secure } from "./server.mjs";
+import { keyOf, plain, receiver, sample, secure, tooLarge } from "./server.mjs";
 
 const SMALL = "256x256";
 const TINY = { size: "426x240", seconds: "1", fps: 8 };
@@ -28,9 +29,13 @@ test("an image is made", async () => {
 });
 
 test("an image is streamed", async () => {
-  const asked = { prompt: "a lighthouse", size: SMALL, stream: true, partial_images: 1 };
+  // What was made before would come at once, without previews.
+  const prompt = `a lighthouse, ${randomUUID()}`;
+  const asked = { prompt, size: SMALL, stream: true, partial_images: 2 };
   const events = await all(await ours.images.generate(asked));
-  assert.equal(events.at(-1).type, "image_generation.completed");
+  const partial = "image_generation.partial_image";
+  assert.deepEqual(events.map(({ type }) => type), [partial, partial, "image_generation.completed"]);
+  assert.notEqual(events[0].b64_json, events[1].b64_json);
   assert.ok(isPng(events.at(-1).b64_json));
 });
 
@@ -60,18 +65,45 @@ test("speech is made, also while it is streamed and as events", async () => {
   assert.match(await events.text(), /speech\.audio\.delta[^]*speech\.audio\.done/);
 });
 
-test("a video is made, fetched and deleted", async () => {
-  let video = await ours.videos.create({ prompt: "a boat", model: "auto", ...TINY });
+const ended = async (video) => {
   while (["queued", "in_progress"].includes(video.status)) {
     await new Promise((resolve) => setTimeout(resolve, 200));
     video = await ours.videos.retrieve(video.id);
   }
+  return video;
+};
+
+test("a video is made, fetched, remixed and deleted", async () => {
+  const video = await ended(await ours.videos.create({ prompt: "a boat", model: "auto", ...TINY }));
   assert.equal(video.status, "completed");
   const film = Buffer.from(await (await ours.videos.downloadContent(video.id)).arrayBuffer());
   assert.equal(film.subarray(4, 8).toString(), "ftyp");
   assert.ok((await all(ours.videos.list())).some((one) => one.id === video.id));
+  const other = await ours.videos.remix(video.id, { prompt: "a red boat" });
+  assert.equal(other.remixed_from_video_id, video.id);
+  assert.equal((await ended(other)).status, "completed");
   assert.ok((await ours.videos.delete(video.id)).deleted);
   await assert.rejects(ours.videos.retrieve(video.id), OpenAI.NotFoundError);
+});
+
+test("webhooks tell of videos", async (context) => {
+  const { url, next } = await receiver(context);
+  // This package has no calls for endpoints: they are made by its way to call anything.
+  const made = await ours.post("/webhook_endpoints", { body: { name: "mine", url, event_types: ["video.completed"] } });
+  try {
+    const prompt = `a kite, ${randomUUID()}`;
+    const video = await ours.videos.create({ prompt, model: "auto", ...TINY });
+    let event;
+    // Other tests make videos too.
+    do {
+      const { headers, body } = await next();
+      event = await ours.webhooks.unwrap(body, headers, made.signing_secret);
+      await assert.rejects(ours.webhooks.unwrap(`${body} `, headers, made.signing_secret), OpenAI.InvalidWebhookSignatureError);
+    } while (event.data.id !== video.id);
+    assert.equal(event.type, "video.completed");
+  } finally {
+    await ours.delete(`/webhook_endpoints/${made.id}`);
+  }
 });
 
 test("models are listed", async () => {
@@ -115,4 +147,17 @@ test("a retry after a timeout joins the same run", async () => {
 test("a body that is too large is refused", async () => {
   const asked = { prompt: "x".repeat(65 << 20) };
   await assert.rejects(client("normal", { maxRetries: 0 }).images.generate(asked), { status: 413 });
+});
+
+test("a file that is too large is refused", async () => {
+  const other = client("elsewhere", { maxRetries: 0 });
+  const file = tooLarge("audio/wav");
+  const tooMuch = (error) => {
+    assert.ok(error instanceof OpenAI.APIError);
+    assert.equal(error.status, 413);
+    assert.match(error.message, /too large/);
+    return true;
+  };
+  await assert.rejects(other.images.edit({ model: "classical-cutout", prompt: "", image: file }), tooMuch);
+  await assert.rejects(other.audio.transcriptions.create({ model: "elsewhere-words", file }), tooMuch);
 });

@@ -1,13 +1,12 @@
 // The replicate SDK: predictions made, waited for, streamed, given up; files; models; webhooks.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 
 import Replicate, { validateWebhook } from "replicate";
 
-import { keyOf, plain, sample, secure } from "./server.mjs";
+import { keyOf, plain, receiver, sample, secure, tooLarge } from "./server.mjs";
 
 const MODEL = "impasto/sketch-scene";
 const INPUT = { prompt: "a red mug on a table", width: 64, height: 64, seed: 3 };
@@ -64,6 +63,22 @@ test("a prediction is given up", async () => {
   await output.then((output) => assert.equal(output, null), (error) => assert.equal(error.name, "AbortError"));
 });
 
+test("whoever waits no longer finds the prediction again", async () => {
+  const hanging = client("hanging");
+  const input = { ...INPUT, prompt: `a mug that never comes, ${randomUUID()}` };
+  const signal = AbortSignal.timeout(3000);
+  const wait = { mode: "block", timeout: 1 };
+  // The package cancels what it gives up, if it has begun to ask for it.
+  await hanging.run(MODEL, { input, wait, signal }).then(
+    (output) => assert.equal(output, null),
+    (error) => assert.match(error.name, /AbortError|TimeoutError/),
+  );
+  const { results } = await hanging.predictions.list();
+  const [left, ...others] = results.filter((one) => one.input.prompt === input.prompt);
+  assert.equal(others.length, 0);
+  assert.equal((await hanging.predictions.cancel(left.id)).status, "canceled");
+});
+
 test("the stream tells output and end, without a key", async () => {
   const events = [];
   for await (const event of normal.stream(MODEL, { input: INPUT })) events.push(event);
@@ -104,6 +119,10 @@ test("files are uploaded, used, listed and deleted", async () => {
   await assert.rejects(normal.files.get(made.id), failed(404));
 });
 
+test("a file that is too large is refused", async () => {
+  await assert.rejects(normal.files.create(tooLarge("image/png")), failed(413, "too large"));
+});
+
 test("predictions and models are listed page by page", async () => {
   for await (const page of normal.paginate(normal.predictions.list)) {
     assert.ok(page.every(({ id, status }) => id && status));
@@ -120,26 +139,15 @@ test("predictions and models are listed page by page", async () => {
 });
 
 test("webhooks are signed", async (context) => {
-  const told = [];
-  const receiver = createServer(async (request, response) => {
-    const pieces = [];
-    for await (const piece of request) pieces.push(piece);
-    told.push({ headers: request.headers, body: Buffer.concat(pieces).toString() });
-    response.end();
-    receiver.emit("told");
-  }).listen(0, "127.0.0.1");
-  context.after(() => receiver.close());
-  await once(receiver, "listening");
-  const webhook = `http://127.0.0.1:${receiver.address().port}/`;
+  const { url: webhook, next } = await receiver(context);
   const made = await normal.predictions.create({
     model: MODEL,
     input: INPUT,
     webhook,
     webhook_events_filter: ["completed"],
   });
-  if (told.length === 0) await once(receiver, "told");
+  const { headers, body } = await next();
   const { key } = await normal.webhooks.default.secret.get();
-  const [{ headers, body }] = told;
   const request = new Request(webhook, { method: "POST", headers, body });
   assert.equal(await validateWebhook(request, key), true);
   assert.equal(JSON.parse(body).id, made.id);

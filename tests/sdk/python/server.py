@@ -1,5 +1,6 @@
 """Where the servers are, and how to reach them as no SDK does."""
 
+import io
 import json
 import os
 import pathlib
@@ -42,6 +43,37 @@ def folder_of(name="normal"):
 
 KEY = key_of()
 BINARY = _FACTS["binary"]
+# Where the provider of the `elsewhere` server is: `provider.py`.
+PROVIDER = _FACTS["provider"]
+
+
+# More than a server takes in one file.
+TOO_LARGE = 150 << 20
+
+
+class Endless(io.RawIOBase):
+    """So many zeros, without having them."""
+
+    def __init__(self, size=TOO_LARGE):
+        self.size = self.left = size
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def seek(self, offset, whence=0):
+        self.left = self.size - {0: 0, 1: self.tell(), 2: self.size}[whence] - offset
+        return self.size - self.left
+
+    def tell(self):
+        return self.size - self.left
+
+    def read(self, size=-1):
+        size = self.left if size < 0 else min(size, self.left)
+        self.left -= size
+        return bytes(size)
 
 
 class Breaking:

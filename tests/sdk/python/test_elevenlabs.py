@@ -4,6 +4,7 @@ import base64
 import io
 import shutil
 import threading
+import uuid
 import wave
 
 import pytest
@@ -217,6 +218,24 @@ def test_a_client_that_gives_up_gets_its_timeout():
 
     with pytest.raises(httpx.TimeoutException):
         b"".join(client("hanging", timeout=0.5).text_to_speech.convert("female", text="Hello."))
+
+
+def test_a_call_is_given_up(given_up):
+    async def call():
+        other = AsyncElevenLabs(
+            api_key=server.key_of("hanging"), base_url=server.secure("hanging") + "/elevenlabs"
+        )
+        async for _ in other.text_to_speech.convert("female", text=f"Hello, {uuid.uuid4()}."):
+            pass
+
+    given_up(call)
+
+
+def test_a_listener_who_goes_away_hinders_nobody(ours):
+    pieces = ours.text_to_speech.stream("female", text=" ".join([TEXT] * 8), output_format="pcm_16000")
+    assert next(pieces)
+    pieces.close()
+    assert is_usual(b"".join(ours.text_to_speech.convert("female", text=f"Hello, {uuid.uuid4()}.")))
 
 
 def test_a_body_that_is_too_large_is_refused(ours):

@@ -4,24 +4,17 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
 import struct
 import time
 import uuid
 
-import httpx
-import pytest
-
-import server
-
-# The client reads where to call when it is imported.
-os.environ["FAL_RUN_HOST"] = server.host() + "/fal/run"
-os.environ["FAL_QUEUE_RUN_HOST"] = server.host() + "/fal/queue"
-os.environ["FAL_KEY"] = server.KEY
-
 import fal_client
 import fal_client.client as constants
+import httpx
+import pytest
 from fal_client.client import RealtimeError
+
+import server
 
 # Uploads and tokens go where no environment variable says: to these constants.
 constants.REST_URL = server.secure() + "/fal/rest"

@@ -3,6 +3,7 @@
 import base64
 import io
 import time
+import uuid
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ import server
 PNG = b"\x89PNG\r\n\x1a\n"
 MODEL = "sketch-scene"
 CLIP = {"duration_seconds": 1, "resolution": "240p"}
+# What nobody looks at need not be large.
+SMALL = {"image_config": {"aspect_ratio": "1:1", "image_size": "512"}}
 
 
 def options(name="normal", at=server.secure, **more):
@@ -48,7 +51,7 @@ def blobs(response):
 
 
 def test_content_is_a_picture(normal):
-    response = normal.models.generate_content(model=MODEL, contents="A red mug on a table")
+    response = normal.models.generate_content(model=MODEL, contents="A red mug on a table", config=SMALL)
     [blob] = blobs(response)
     assert blob.mime_type == "image/png" and blob.data.startswith(PNG)
     assert response.candidates[0].finish_reason == types.FinishReason.STOP
@@ -57,22 +60,22 @@ def test_content_is_a_picture(normal):
 
 def test_without_encryption_and_by_the_environment(monkeypatch):
     plain = client(at=server.plain)
-    assert blobs(plain.models.generate_content(model=MODEL, contents="A mug"))[0].data
+    assert blobs(plain.models.generate_content(model=MODEL, contents="A mug", config=SMALL))[0].data
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.secure() + "/gemini")
     monkeypatch.setenv("GOOGLE_API_KEY", server.KEY)
-    assert blobs(held(genai.Client()).models.generate_content(model=MODEL, contents="A mug"))[0].data
+    assert blobs(held(genai.Client()).models.generate_content(model=MODEL, contents="A mug", config=SMALL))[0].data
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta", "v1beta1"])
 def test_every_version_is_answered(version):
     mine = client(api_version=version)
-    assert blobs(mine.models.generate_content(model=MODEL, contents="A mug"))[0].data
+    assert blobs(mine.models.generate_content(model=MODEL, contents="A mug", config=SMALL))[0].data
     assert mine.models.list(config={"page_size": 3}).page
 
 
 @pytest.mark.parametrize("model", ["auto", "hero", "draft", "text-to-image/standard", "models/sketch-scene"])
 def test_tiers_and_tasks_are_models(normal, model):
-    assert blobs(normal.models.generate_content(model=model, contents="A mug"))[0].data.startswith(PNG)
+    assert blobs(normal.models.generate_content(model=model, contents="A mug", config=SMALL))[0].data.startswith(PNG)
 
 
 def test_shape_seed_and_count_are_heeded(normal):
@@ -86,22 +89,26 @@ def test_shape_seed_and_count_are_heeded(normal):
     first, second = (normal.models.generate_content(model=MODEL, contents="A mug", config=config) for _ in range(2))
     assert blobs(first)[0].data == blobs(second)[0].data
     assert blobs(first)[0].data[16:24] == (512).to_bytes(4) + (288).to_bytes(4)
-    two = normal.models.generate_content(model=MODEL, contents="A mug", config={"candidate_count": 2, "seed": 5})
+    two = normal.models.generate_content(model=MODEL, contents="A mug", config={"candidate_count": 2, "seed": 5, **SMALL})
     assert [candidate.index or 0 for candidate in two.candidates] == [0, 1]
 
 
 def test_content_is_streamed(normal):
-    chunks = list(normal.models.generate_content_stream(model=MODEL, contents="A mug in the rain"))
-    assert chunks[-1].candidates[0].finish_reason == types.FinishReason.STOP
-    assert chunks[-1].candidates[0].content.parts[0].inline_data.data.startswith(PNG)
-    assert all(part.thought for chunk in chunks[:-1] for part in chunk.candidates[0].content.parts)
+    """The offline model tells two previews. What was made before would come at once, without any."""
+    words = f"A mug in the rain, {uuid.uuid4()}"
+    *previews, last = normal.models.generate_content_stream(model=MODEL, contents=words, config=SMALL)
+    assert last.candidates[0].finish_reason == types.FinishReason.STOP
+    assert last.candidates[0].content.parts[0].inline_data.data.startswith(PNG)
+    thoughts = [part for chunk in previews for part in chunk.candidates[0].content.parts]
+    assert len(thoughts) == 2 and all(part.thought for part in thoughts)
+    assert len({part.inline_data.data for part in thoughts}) == 2
 
 
 def test_content_asynchronously():
     import asyncio
 
     async def go():
-        return await client().aio.models.generate_content(model=MODEL, contents="A mug")
+        return await client().aio.models.generate_content(model=MODEL, contents="A mug", config=SMALL)
 
     assert blobs(asyncio.run(go()))[0].data.startswith(PNG)
 
@@ -188,23 +195,23 @@ def test_errors_are_told_in_the_sdk_s_own_shape(normal):
 @pytest.mark.parametrize("key", ["imp_0123456789ab_" + "0" * 48, "AIzaWrong"])
 def test_a_bad_key_is_refused(key):
     mine = client(key=key)
-    check_error(errors.ClientError, 401, lambda: mine.models.generate_content(model=MODEL, contents="A mug"))
+    check_error(errors.ClientError, 401, lambda: mine.models.generate_content(model=MODEL, contents="A mug", config=SMALL))
 
 
 def test_what_failed_is_a_server_error():
     failing = client("failing")
-    act = lambda: failing.models.generate_content(model=MODEL, contents="A mug")
+    act = lambda: failing.models.generate_content(model=MODEL, contents="A mug", config=SMALL)
     check_error(errors.ServerError, 500, act)
-    stream = lambda: list(failing.models.generate_content_stream(model=MODEL, contents="A mug"))
+    stream = lambda: list(failing.models.generate_content_stream(model=MODEL, contents="A mug", config=SMALL))
     check_error(errors.ServerError, 500, stream)
 
 
 def test_what_was_refused_has_a_reason():
     refusing = client("refusing")
-    response = refusing.models.generate_content(model=MODEL, contents="A mug")
+    response = refusing.models.generate_content(model=MODEL, contents="A mug", config=SMALL)
     assert response.prompt_feedback.block_reason == types.BlockedReason.PROHIBITED_CONTENT
     assert not response.candidates and response.prompt_feedback.block_reason_message
-    [chunk] = refusing.models.generate_content_stream(model=MODEL, contents="A mug")
+    [chunk] = refusing.models.generate_content_stream(model=MODEL, contents="A mug", config=SMALL)
     assert chunk.prompt_feedback.block_reason
 
 
@@ -218,12 +225,28 @@ def test_a_call_that_took_too_long_goes_on_when_it_is_sent_again():
     words = f"A mug at {time.time()}"
 
     def generate(seconds):
-        config = {"http_options": {"headers": {"X-Server-Timeout": str(seconds)}}}
+        config = {"http_options": {"headers": {"X-Server-Timeout": str(seconds)}}, **SMALL}
         return slow.models.generate_content(model=MODEL, contents=words, config=config)
 
     check_error(errors.ServerError, 504, lambda: generate(1), "send the same request again")
     assert blobs(generate(60))[0].data
     assert runs("slow") == before + 1
+
+
+def test_a_call_is_given_up(given_up):
+    async def call():
+        mine = client("hanging")
+        await mine.aio.models.generate_content(model=MODEL, contents=f"A mug, {uuid.uuid4()}")
+
+    given_up(call)
+
+
+def test_a_client_has_a_time(under_way):
+    hasty, before = client("hanging", timeout=1_000), set(under_way("hanging"))
+    # The server is told the time too: whoever is first says so.
+    with pytest.raises(Exception, match="timed out|DEADLINE_EXCEEDED"):
+        hasty.models.generate_content(model=MODEL, contents=f"A mug, {uuid.uuid4()}")
+    assert len(set(under_way("hanging")) - before) == 1
 
 
 def test_a_huge_upload_is_refused(normal):
@@ -334,7 +357,7 @@ def test_an_unknown_operation_is_not_found():
 
 def test_a_list_is_streamed_to_those_who_do_not_want_events():
     address = f"{server.secure()}/gemini/v1beta/models/{MODEL}:streamGenerateContent?key={server.KEY}"
-    body = {"contents": [{"parts": [{"text": "A mug"}]}], "generation_config": {"seed": 5}}
+    body = {"contents": [{"parts": [{"text": "A mug"}]}], "generation_config": {"seed": 5, "imageConfig": {"imageSize": "512"}}}
     answers = httpx.post(address, json=body, timeout=30).json()
     data = answers[-1]["candidates"][0]["content"]["parts"][0]["inlineData"]["data"]
     assert base64.b64decode(data).startswith(PNG)

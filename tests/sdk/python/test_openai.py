@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import time
+import uuid
 import wave
 
 import openai
@@ -72,14 +73,19 @@ def test_another_format(ours):
     assert made.output_format == "jpeg"
 
 
-def test_an_image_is_streamed(ours):
-    events = list(ours.images.generate(prompt="a lighthouse", size=SMALL, stream=True, partial_images=2))
+@pytest.mark.parametrize("wanted, told", [(0, 0), (1, 1), (2, 2), (3, 2)])
+def test_an_image_is_streamed(ours, wanted, told):
+    """The offline model tells two previews. What was made before would come at once, without any."""
+    prompt = f"a lighthouse, {uuid.uuid4()}"
+    events = list(ours.images.generate(prompt=prompt, size=SMALL, stream=True, partial_images=wanted))
     *partial, last = events
     assert last.type == "image_generation.completed"
     assert is_png(base64.b64decode(last.b64_json)) and last.size == SMALL
-    assert len(partial) <= 2
-    for index, one in enumerate(partial):
-        assert (one.type, one.partial_image_index) == ("image_generation.partial_image", index)
+    kinds = [(one.type, one.partial_image_index) for one in partial]
+    assert kinds == [("image_generation.partial_image", index) for index in range(told)]
+    previews = [base64.b64decode(one.b64_json) for one in partial]
+    assert all(preview.startswith(b"\xff\xd8") for preview in previews)
+    assert len(set(previews)) == told
 
 
 def test_an_image_is_edited(ours, picture):
@@ -364,6 +370,16 @@ def test_a_client_that_gives_up_gets_its_timeout():
             other.images.generate(prompt="a tree", size=SMALL)
 
 
+def test_a_call_is_given_up(given_up):
+    async def call():
+        async with openai.AsyncOpenAI(
+            api_key=server.key_of("hanging"), base_url=server.secure("hanging") + "/openai/v1"
+        ) as other:
+            await other.images.generate(prompt=f"a tree, {uuid.uuid4()}", size=SMALL)
+
+    given_up(call)
+
+
 def test_a_retry_after_a_timeout_joins_the_same_run():
     """The first try gives up while the run is under way; the second gets what it made."""
     with Runs("slow") as runs, client("slow", timeout=openai.Timeout(1.0), max_retries=4) as other:
@@ -393,6 +409,22 @@ def test_a_body_that_is_too_large_is_refused():
         with pytest.raises(openai.APIStatusError) as refused:
             other.images.generate(prompt="x" * (65 << 20))
     assert refused.value.status_code == 413
+
+
+@pytest.mark.parametrize("call", ["edit", "transcription", "video"])
+def test_a_file_that_is_too_large_is_refused(call):
+    def send(other):
+        file = ("a.png", server.Endless(), "image/png")
+        if call == "edit":
+            return other.images.edit(model="classical-cutout", image=file, prompt="")
+        if call == "transcription":
+            return other.audio.transcriptions.create(model="elsewhere-words", file=file)
+        return other.videos.create(prompt="closer", model="auto", input_reference=file, **TINY)
+
+    with client("elsewhere", max_retries=0) as other, pytest.raises(openai.APIStatusError) as refused:
+        send(other)
+    assert refused.value.status_code == 413 and "too large" in str(refused.value)
+    assert refused.value.type == "invalid_request_error"
 
 
 def test_many_at_once(ours):

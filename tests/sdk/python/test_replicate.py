@@ -104,6 +104,22 @@ def test_a_wait_that_ends_early_is_polled_on():
     assert slow.run(MODEL, input={**SMALL, "seed": 9}, wait=1)[0].read().startswith(PNG)
 
 
+def test_a_client_that_waits_no_longer_finds_its_prediction_again(under_way):
+    hanging = client("hanging")
+    prompt = f"a mug that never comes, {time.time()}"
+
+    async def wait():
+        mine = client("hanging")
+        await asyncio.wait_for(mine.async_run(MODEL, input={**SMALL, "prompt": prompt}, wait=1), timeout=3)
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(wait())
+    [left] = [one for one in hanging.predictions.list() if one.input["prompt"] == prompt]
+    assert left.status in ("starting", "processing") and left.id in under_way("hanging")
+    assert hanging.predictions.cancel(left.id).status == "canceled"
+    assert left.id not in under_way("hanging")
+
+
 def test_predictions_are_listed_page_by_page(normal):
     ids = [normal.predictions.create(model=MODEL, input=SMALL).id for _ in range(103)]
     first = normal.predictions.list()
@@ -229,36 +245,11 @@ def test_a_file_that_is_none_is_refused(normal):
 
 
 def test_a_huge_upload_is_refused(normal):
-    check_error(413, lambda: normal.files.create(Endless(150 << 20)), "too large")
+    check_error(413, lambda: normal.files.create(server.Endless()), "too large")
 
 
 def test_a_huge_input_is_refused(normal):
     check_error(413, lambda: normal.run(MODEL, input={"prompt": "x" * (70 << 20)}), "too large")
-
-
-class Endless(io.RawIOBase):
-    """So many zeros, without having them."""
-
-    def __init__(self, size):
-        self.size = self.left = size
-
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
-    def seek(self, offset, whence=0):
-        self.left = self.size - {0: 0, 2: self.size}[whence] - offset
-        return self.size - self.left
-
-    def tell(self):
-        return self.size - self.left
-
-    def read(self, size=-1):
-        size = self.left if size < 0 else min(size, self.left)
-        self.left -= size
-        return bytes(size)
 
 
 def test_models_are_listed_described_and_searched(normal):

@@ -42,6 +42,7 @@ fn what_cannot_be_finished_in_time_goes_on_when_a_server_starts_again() {
         settings: "[server]\ndrain_ms = 500\n".into(),
         misbehave: Some("latency_ms=1500".into()),
         concurrency: Some(2),
+        ..Setup::default()
     });
     let server = place.serve();
     let runs: Vec<String> =

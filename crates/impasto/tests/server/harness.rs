@@ -20,6 +20,8 @@ pub(crate) struct Setup {
     pub(crate) misbehave: Option<String>,
     /// Calls at once at the offline models.
     pub(crate) concurrency: Option<u32>,
+    /// What else servers find in their environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// A folder with the data of a server.
@@ -31,18 +33,28 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new(setup: Setup) -> Self {
         let place = Self { folder: TempDir::new().unwrap(), setup };
-        std::fs::write(place.path("impasto.toml"), &place.setup.settings).unwrap();
-        std::fs::create_dir_all(place.path("catalog/providers")).unwrap();
-        if let Some(concurrency) = place.setup.concurrency {
+        place.write();
+        place
+    }
+
+    /// Lets those servers that are started from now on be different.
+    pub(crate) fn change(&mut self, setup: Setup) {
+        self.setup = setup;
+        self.write();
+    }
+
+    fn write(&self) {
+        std::fs::write(self.path("impasto.toml"), &self.setup.settings).unwrap();
+        std::fs::create_dir_all(self.path("catalog/providers")).unwrap();
+        if let Some(concurrency) = self.setup.concurrency {
             let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
             let usual = here.join("../../catalog/providers/studio.toml");
             let usual = std::fs::read_to_string(usual).unwrap();
             let changed =
                 usual.replace("concurrency = \"cores\"", &format!("concurrency = {concurrency}"));
             assert_ne!(usual, changed);
-            std::fs::write(place.path("catalog/providers/studio.toml"), changed).unwrap();
+            std::fs::write(self.path("catalog/providers/studio.toml"), changed).unwrap();
         }
-        place
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -61,6 +73,7 @@ impl Place {
             Some(spec) => command.env("IMPASTO_MISBEHAVE", spec),
             None => command.env_remove("IMPASTO_MISBEHAVE"),
         };
+        command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

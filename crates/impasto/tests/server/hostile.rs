@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::client::{PATIENCE, Reply, ask, connect, get, parse, picture, reply, request, submit};
+use crate::client::{
+    PATIENCE, Reply, ask, connect, get, parse, picture, reply, request, submit, wait_for,
+};
 use crate::harness::{Place, Server, Setup};
 
 /// Times that a test can wait for.
@@ -331,6 +333,7 @@ fn half_closed_and_broken_connections_leave_nothing_behind() {
         settings: HASTY.into(),
         misbehave: Some("latency_ms=300".into()),
         concurrency: Some(64),
+        ..Setup::default()
     });
     let mut server = place.serve();
     let address = server.address;
@@ -374,12 +377,64 @@ fn half_closed_and_broken_connections_leave_nothing_behind() {
 }
 
 #[test]
+fn whoever_never_reads_costs_little_and_hinders_nobody() {
+    let place = Place::new(Setup {
+        settings: "[server]\ncalls_max = 8\n".into(),
+        misbehave: Some("latency_ms=200".into()),
+        ..Setup::default()
+    });
+    let mut server = place.serve();
+    let address = server.address;
+    let large = get(address, "/openapi.json").body.len();
+    let before = server.memory_bytes();
+    // Far more is asked for than there is room for on the way; nothing of it is read.
+    let (asking, times) = (24, 400);
+    let keep = [("connection", "keep-alive")];
+    let many = request("GET", "/openapi.json", &keep, b"").repeat(times);
+    let mut deaf: Vec<TcpStream> = Vec::new();
+    for _ in 0..asking {
+        let mut stream = connect(address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let _as_much_as_goes = stream.write(&many);
+        deaf.push(stream);
+    }
+    // The same with runs: one waits for an answer, one listens to what happens.
+    for number in 0..2 {
+        let wish = picture(number).to_string();
+        let headers = [JSON, ("accept", if number == 0 { "text/event-stream" } else { "*/*" })];
+        let mut stream = connect(address).unwrap();
+        stream.write_all(&request("POST", "/v1/runs", &headers, wish.as_bytes())).unwrap();
+        deaf.push(stream);
+    }
+    for number in 10..14 {
+        let run = submit(address, &[], &picture(number));
+        wait_for(address, &run, "succeeded");
+    }
+    let ended = || {
+        let runs = get(address, "/v1/runs").json()["runs"].as_array().unwrap().clone();
+        runs.len() == 6 && runs.iter().all(|run| run["status"] == "succeeded")
+    };
+    let began = Instant::now();
+    while !ended() {
+        assert!(began.elapsed() < PATIENCE, "{}", get(address, "/v1/runs").text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.check_well();
+    let grown = server.memory_bytes().zip(before).map(|(now, before)| now.saturating_sub(before));
+    println!("{} clients never read {} bytes each: {grown:?} bytes", deaf.len(), large * times);
+    assert!(grown.is_none_or(|grown| grown < (large * times * asking / 4) as u64), "{grown:?}");
+    drop(deaf);
+    server.check_well();
+}
+
+#[test]
 fn there_is_room_for_so_many_connections_and_calls_and_no_more() {
     let place = Place::new(Setup {
         settings: "[server]\nconnections_max = 30\ncalls_max = 4\nheader_timeout_ms = 1000\n"
             .into(),
         misbehave: Some("latency_ms=1500".into()),
         concurrency: Some(64),
+        ..Setup::default()
     });
     let mut server = place.serve();
     let address = server.address;

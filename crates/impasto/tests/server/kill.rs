@@ -1,11 +1,12 @@
-//! Pulling the plug under load: a server is killed again and again while runs are submitted, followed
-//! and told of. Afterwards every run that was accepted has ended once, whoever listened has heard
+//! Pulling the plug under load: a server is killed while hundreds of runs are being worked on, and then
+//! again and again while more are submitted, all are followed and told of. Afterwards every run that was accepted has ended once, whoever listened has heard
 //! everything once, and every webhook was delivered or is listed as failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Scope;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value as Json, json};
@@ -15,11 +16,15 @@ use crate::events::{Event, Events, check_whole};
 use crate::harness::{Place, Server, Setup};
 use crate::receiver::Receiver;
 
-/// How many runs there are, and the variable that says otherwise.
+/// How many runs are under way when the server is killed first, and the variable that says otherwise.
 const RUNS: usize = 500;
 const RUNS_VARIABLE: &str = "IMPASTO_TEST_RUNS";
+/// How many more are submitted while it is killed again.
+const MORE: usize = 60;
 /// How often the server is killed.
 const KILLS: usize = 4;
+/// Calls at once after the first kill; before it there is room for every run.
+const AT_ONCE: usize = 64;
 /// Those who submit at once.
 const SUBMITTERS: usize = 8;
 /// One run of so many is listened to.
@@ -27,8 +32,9 @@ const LISTENED: usize = 12;
 /// Everything has to be over by then.
 const END: Duration = Duration::from_secs(90);
 
-/// What every run does first, so that many are under way when the plug is pulled; half of them are
-/// then refused, which costs no work.
+/// Until the first kill no run ends by itself: all are under way when the plug is pulled.
+const ENDLESS: &str = "hang";
+/// What every run does first afterwards; half of them are then refused, which costs no work.
 const MISBEHAVE: &str = "latency_ms=400;endpoint=scene-clip,fail=refused";
 const SETTINGS: &str = "\
 [network]
@@ -118,45 +124,83 @@ struct Outcome {
     heard: Mutex<Vec<(String, Vec<Event>)>>,
 }
 
+/// What the load is done with.
+struct Storm<'s> {
+    address: SocketAddr,
+    receiver: &'s Receiver,
+    outcome: &'s Outcome,
+    next: &'s AtomicUsize,
+}
+
+impl<'s> Storm<'s> {
+    /// Submits wishes up to this number, and has some of them followed.
+    fn submit<'scope>(&'s self, scope: &'scope Scope<'scope, 's>, end: usize) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= end {
+                self.next.fetch_min(end, Ordering::Relaxed);
+                return;
+            }
+            let run = insist(self.address, number, &wish(number, self.receiver));
+            self.outcome.runs.lock().unwrap().insert(number, run.clone());
+            if number.is_multiple_of(LISTENED) {
+                scope.spawn(move || {
+                    let heard = follow(self.address, &run);
+                    self.outcome.heard.lock().unwrap().push((run, heard));
+                });
+            }
+        }
+    }
+
+    fn known(&self) -> usize {
+        self.outcome.runs.lock().unwrap().len()
+    }
+}
+
+fn setup(misbehave: &str, concurrency: usize) -> Setup {
+    Setup {
+        settings: SETTINGS.to_owned(),
+        misbehave: Some(misbehave.to_owned()),
+        concurrency: Some(concurrency as u32),
+        ..Setup::default()
+    }
+}
+
+/// How many attempts are under way, as the server itself counts them.
+fn under_way(address: SocketAddr) -> usize {
+    listed(address, "&status=running").values().filter(|run| run["status"] == "running").count()
+}
+
 /// Submits everything and follows some, while the server is killed and started again.
-fn storm(place: &Place, receiver: &Receiver, count: usize) -> (Server, Outcome) {
+fn storm(place: &mut Place, receiver: &Receiver, count: usize) -> (Server, Outcome) {
     let mut server = Some(place.serve());
     let address = server.as_ref().unwrap().address;
     let (outcome, next) = (Outcome::default(), AtomicUsize::new(0));
-    let all_accepted = AtomicBool::new(false);
+    let storm = Storm { address, receiver, outcome: &outcome, next: &next };
     std::thread::scope(|scope| {
-        let (outcome, next) = (&outcome, &next);
-        let submit = move || {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return;
-                }
-                let run = insist(address, number, &wish(number, receiver));
-                outcome.runs.lock().unwrap().insert(number, run.clone());
-                if number % LISTENED == 0 {
-                    scope.spawn(move || {
-                        let heard = follow(address, &run);
-                        outcome.heard.lock().unwrap().push((run, heard));
-                    });
-                }
-            }
-        };
-        let submitters: Vec<_> = (0..SUBMITTERS).map(|_| scope.spawn(submit)).collect();
-        let accepted = &all_accepted;
-        scope.spawn(move || {
-            submitters.into_iter().for_each(|submitter| submitter.join().unwrap());
-            accepted.store(true, Ordering::Relaxed);
-        });
-        for kill in 1..=KILLS {
+        let storm = &storm;
+        let submit =
+            |end| (0..SUBMITTERS).map(move |_| scope.spawn(move || storm.submit(scope, end)));
+        let first: Vec<_> = submit(count).collect();
+        first.into_iter().for_each(|submitter| submitter.join().unwrap());
+        let began = Instant::now();
+        while under_way(address) < count {
+            assert!(began.elapsed() < END, "{} of {count} are under way", under_way(address));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        println!("kill 1: {count} runs are under way");
+        server.take().unwrap().kill();
+        place.change(setup(MISBEHAVE, AT_ONCE));
+        server = Some(place.serve_at(address));
+        let more: Vec<_> = submit(count + MORE).collect();
+        for kill in 2..=KILLS {
             let lived = Duration::from_millis(150 + drawn(1_000));
             std::thread::sleep(lived);
-            let known = outcome.runs.lock().unwrap().len();
-            let accepted = if accepted.load(Ordering::Relaxed) { "all" } else { "not all" };
-            println!("kill {kill} after {lived:?}: {known} runs, {accepted} accepted");
+            println!("kill {kill} after {lived:?}: {} runs are accepted", storm.known());
             server.take().unwrap().kill();
             server = Some(place.serve_at(address));
         }
+        more.into_iter().for_each(|submitter| submitter.join().unwrap());
     });
     (server.unwrap(), outcome)
 }
@@ -291,12 +335,9 @@ fn deliveries(address: SocketAddr, query: &str) -> Vec<Json> {
 fn a_server_that_is_killed_under_load_loses_nothing_and_does_nothing_twice() {
     let (count, began) = (count(), Instant::now());
     let receiver = Receiver::new(mood);
-    let place = Place::new(Setup {
-        settings: SETTINGS.to_owned(),
-        misbehave: Some(MISBEHAVE.to_owned()),
-        concurrency: Some(64),
-    });
-    let (mut server, outcome) = storm(&place, &receiver, count);
+    let mut place = Place::new(setup(ENDLESS, count));
+    let (mut server, outcome) = storm(&mut place, &receiver, count);
+    let count = count + MORE;
     let (runs, heard) = (outcome.runs.into_inner().unwrap(), outcome.heard.into_inner().unwrap());
     assert_eq!(runs.len(), count);
     settle(&server);

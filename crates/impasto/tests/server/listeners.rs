@@ -73,16 +73,14 @@ fn place(keep_alive_ms: u64) -> Place {
 
 #[test]
 fn listeners_are_kept_alive_counted_and_let_go() {
-    let bytes = crowd(&place(1_000), 200);
-    println!("{bytes:?} bytes for each");
-    assert!(bytes.is_none_or(|bytes| bytes < 100_000), "{bytes:?}");
+    crowd(&place(1_000), 200);
 }
 
+/// As many as this machine lets one process have connections, and no more than ten thousand.
 #[test]
-#[ignore = "ten thousand connections: `cargo test -p impasto --test server -- --ignored --nocapture`"]
 fn ten_thousand_listeners_cost_little() {
     let count = raise_limit().saturating_sub(SPARE).min(10_000) as usize;
-    let bytes = crowd(&place(15_000), count);
+    let bytes = crowd(&place(5_000), count);
     println!("{count} idle listeners: {bytes:?} bytes for each");
     assert!(bytes.is_none_or(|bytes| bytes < 50_000), "{bytes:?}");
 }

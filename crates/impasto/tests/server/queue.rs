@@ -1,8 +1,10 @@
 //! The queue: places in it, priorities, start deadlines, and what is told when there is no more room.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
 
-use crate::client::{get, picture, post, run, submit, wait_for};
+use serde_json::{Value as Json, json};
+
+use crate::client::{PATIENCE, ask, get, picture, post, run, submit, wait_for};
 use crate::harness::{Place, Setup};
 
 fn one_at_a_time(settings: &str, latency_ms: u32) -> Place {
@@ -10,6 +12,7 @@ fn one_at_a_time(settings: &str, latency_ms: u32) -> Place {
         settings: settings.to_owned(),
         misbehave: Some(format!("latency_ms={latency_ms}")),
         concurrency: Some(1),
+        ..Setup::default()
     })
 }
 
@@ -34,6 +37,50 @@ fn runs_that_wait_know_their_place_and_the_most_important_goes_first() {
     let order: Vec<u64> =
         [&first, &urgent, &later[0], &later[1], &later[2]].map(|id| begun(id)).into();
     assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn a_tenant_with_little_to_do_does_not_wait_for_one_with_much() {
+    let place = one_at_a_time("", 300);
+    let tenant = |name: &str| {
+        let (_, key) = place.key(&[name, "--tenant", name]);
+        format!("Bearer {key}")
+    };
+    let (busy, modest) = (tenant("busy"), tenant("modest"));
+    let server = place.serve();
+    let address = server.address;
+    let submit_as =
+        |key: &str, number: u64| submit(address, &[("authorization", key)], &picture(number));
+    let runs_of = |key: &str| {
+        let headers = [("authorization", key)];
+        let get = |path: &str| ask(address, "GET", path, &headers, b"").unwrap().json();
+        let listed = get("/v1/runs?limit=100")["runs"].as_array().unwrap().clone();
+        let ids = listed.iter().map(|run| run["id"].as_str().unwrap());
+        ids.map(|id| get(&format!("/v1/runs/{id}"))).collect::<Vec<_>>()
+    };
+    for number in 0..30 {
+        submit_as(&busy, number);
+    }
+    for number in 30..32 {
+        submit_as(&modest, number);
+    }
+    let began = Instant::now();
+    while runs_of(&modest).iter().any(|run| run["status"] != "succeeded") {
+        assert!(began.elapsed() < PATIENCE, "{:?}", runs_of(&modest));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let at = |run: &Json, name: &str| run[name].as_u64();
+    let modest = runs_of(&modest);
+    let accepted = modest.iter().filter_map(|run| at(run, "created_ms")).max().unwrap();
+    let last = modest.iter().filter_map(|run| at(run, "started_ms")).max().unwrap();
+    let busy = runs_of(&busy);
+    let begun = |from: u64, to: u64| {
+        let times = busy.iter().filter_map(|run| at(run, "started_ms"));
+        times.filter(|time| (from..to).contains(time)).count()
+    };
+    // One and one and one; the place that was taken already comes on top.
+    assert!(begun(accepted, last) <= 3, "{} of the busy one began before", begun(accepted, last));
+    assert!(busy.len() - begun(0, last) > 10, "there was much left to do: {busy:?}");
 }
 
 #[test]
@@ -92,7 +139,7 @@ fn a_start_that_is_missed_while_no_server_runs_is_missed() {
     patient["start_within_ms"] = json!(60_000);
     let patient = submit(address, &[], &patient);
     server.kill();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    std::thread::sleep(Duration::from_millis(700));
     let server = place.serve_at(address);
     assert_eq!(wait_for(server.address, &hasty, "cancelled")["error"]["code"], "timeout");
     wait_for(server.address, &first, "succeeded");

@@ -3,12 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use impasto_net::{
-    AddressClass, Cause, Client, Grade, NetOptions, Request, SystemResolver, classify,
-};
+use impasto_net::{AddressClass, Cause, Client, Grade, NetOptions, Request, SystemResolver};
 use proptest::prelude::*;
 
-use crate::place::{Act, Names, Place, answer, client, options};
+use crate::any::{check, check_address, is_inside};
+use crate::place::{Act, Names, Place, answer, client, options, say};
 
 async fn refused(client: &Client, url: &str, grade: Grade) {
     let request = Request::get(url, grade).unwrap();
@@ -155,6 +154,38 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever a place that may be asked names as the next one, nothing else of this machine is reached.
+    #[test]
+    fn no_redirect_reaches_this_machine(
+        scheme in "https?|wss?|//",
+        host in "(0x|0|[0-9]{1,3}|\\[::|[0-9a-f:]{1,6}|127|1|\\.|%2e|。|ffff:|\\]|localhost|box.lan@|@){1,7}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let inside = Place::always(vec![Act::Hear, answer("inside")]).await;
+            let separator = if scheme == "//" { "" } else { "://" };
+            let target = format!("{scheme}{separator}{host}:{}/", inside.port());
+            let spoken = format!("http://{host}:{}/", inside.port());
+            let class = Request::get(&spoken, Grade::Foreign).ok().and_then(|to| to.address_class());
+            if class == Some(AddressClass::Public) || !host.is_ascii() {
+                return;
+            }
+            let moved = format!("HTTP/1.1 302 Moved\r\nlocation: {target}\r\ncontent-length: 0\r\n\r\n");
+            let asked = Place::always(vec![Act::Hear, say(&moved)]).await;
+            // Every name leads to this machine, and one of them may, at one port.
+            let foreign_hosts = vec![format!("box.lan:{}", asked.port())];
+            let options = NetOptions { foreign_hosts, connect_timeout_ms: 300, ..NetOptions::default() };
+            let client = client(options, &["127.0.0.1"]);
+            let url = format!("http://box.lan:{}/", asked.port());
+            let _refused = client.send(Request::get(&url, Grade::Foreign).unwrap()).await;
+            assert_eq!((asked.connections(), inside.connections()), (1, 0), "{target}");
+        });
+    }
+}
+
+proptest! {
     /// An address that is called public is nothing else by the standard library's reckoning.
     #[test]
     fn no_text_makes_an_inner_address_public(
@@ -174,28 +205,17 @@ proptest! {
     fn no_inner_address_is_public(bits: u128, first in 0_u128..0x1_0000, is_short: bool) {
         let wide = IpAddr::from((bits >> 16 | first << 112).to_be_bytes());
         let address = if is_short { IpAddr::from((bits as u32).to_be_bytes()) } else { wide };
-        prop_assert!(!is_inside(address) || classify(address) != AddressClass::Public);
+        check_address(address);
     }
-}
 
-fn is_inside(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || v4.is_unspecified()
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.is_multicast()
-                || v6.is_unspecified()
-        }
+    /// What the fuzz target checks, of inputs that are generated here.
+    #[test]
+    fn nothing_falls_over_any_bytes(
+        bytes in proptest::collection::vec(any::<u8>(), 0..24),
+        text in "(https?:|wss?:|//|@|[a-z]{1,4}|[0-9.:xX/\\[\\]%。①②⑦]|::|hunter2|\\PC){0,12}",
+    ) {
+        check(&bytes);
+        check(text.as_bytes());
     }
 }
 

@@ -33,7 +33,11 @@ pub(super) fn named_model(catalog: &Catalog, name: &str) -> Named {
     Named { model: model.to_owned(), task, open }
 }
 
-/// Tasks that give media of this kind and do something with what is given, the fittest first.
+/// Tasks that are what is usually meant, where several would do.
+const USUAL: [&str; 4] = ["text-to-image", "edit-image", "text-to-video", "image-to-video"];
+
+/// Tasks that give media of this kind and do something with what is given, the fittest first. What a
+/// task gives beside its result, such as the preview of a mesh, does not count.
 ///
 /// Without pictures that is a task that needs none; with pictures, one that takes some. Where the
 /// choice of a model is open, it has to be one that follows a prompt too.
@@ -47,7 +51,8 @@ pub(super) fn tasks_giving(
         return Ok(vec![task.clone()]);
     }
     let fits = |task: &&Task| {
-        let gives = task.output.iter().any(|field| is_of(&field.ty, kind));
+        let result = task.output.iter().find(|field| is_media(&field.ty));
+        let gives = result.is_some_and(|field| is_of(&field.ty, kind));
         let takes = task.input.iter().any(|field| is_of(&field.ty, MediaKind::Image));
         let needs = task.input.iter().any(|field| field.required && is_media(&field.ty));
         let follows = task.input.iter().any(|field| field.ty == Type::Prompt);
@@ -55,7 +60,7 @@ pub(super) fn tasks_giving(
     };
     let mut found: Vec<&Task> = catalog.tasks.values().filter(fits).collect();
     let follows = |task: &Task| task.input.iter().any(|field| field.ty == Type::Prompt);
-    found.sort_by_key(|task| !follows(task));
+    found.sort_by_key(|task| (!follows(task), !USUAL.contains(&task.id.as_str())));
     if found.is_empty() {
         let what = if with_pictures { "makes it of a picture and a prompt" } else { "makes it" };
         return Err(Error::invalid(format!("nothing in the catalogue {what}"))
@@ -197,6 +202,23 @@ mod tests {
         check_size(None, Some("512"), &json!({"width": 512, "height": 512}));
         assert!(put_size(&mut Map::new(), None, Some("9K")).is_err());
         assert!(put_size(&mut Map::new(), Some("0:0"), Some("2K")).is_err());
+    }
+
+    #[test]
+    fn the_usual_task_comes_first_and_what_is_given_beside_a_result_does_not_count() {
+        let catalog = Catalog::embedded().unwrap();
+        let check = |kind: MediaKind, with_pictures: bool, first: &str| {
+            let named = named_model(&catalog, "auto");
+            let tasks = tasks_giving(&catalog, &named, kind, with_pictures).unwrap();
+            let tasks: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+            assert_eq!(tasks.first(), Some(&first), "{tasks:?}");
+            let beside = tasks.iter().find(|task| task.ends_with("3d") || task.ends_with("world"));
+            assert_eq!(beside, None, "{tasks:?}");
+        };
+        check(MediaKind::Image, false, "text-to-image");
+        check(MediaKind::Image, true, "edit-image");
+        check(MediaKind::Video, false, "text-to-video");
+        check(MediaKind::Video, true, "image-to-video");
     }
 
     #[test]
