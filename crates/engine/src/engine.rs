@@ -289,6 +289,8 @@ impl Engine {
                 let handle = self.begin(runner, Opening::Created(Box::new(written)), start_by_ms);
                 // Calls are made ready meanwhile; whoever asked is answered after that.
                 durable.wait().await?;
+                // They waited for the same, and go first.
+                tokio::task::yield_now().await;
                 Ok(Submitted { run, handle: Some(handle) })
             }
             unmade => {

@@ -203,7 +203,6 @@ impl Desk {
     fn write_all(mut self, works: &Receiver<Work>) {
         let mut is_busy = false;
         while let Some(mut group) = first_of(works) {
-            let alone = group.len();
             group.extend(works.try_iter().take(GROUP_MAX));
             // Whoever is about to send more work may do so first: a commit costs about the same for
             // many.
@@ -212,7 +211,8 @@ impl Desk {
                 _ => std::thread::yield_now(),
             }
             group.extend(works.try_iter().take(GROUP_MAX));
-            is_busy = group.len() > alone;
+            // Work that nobody waits for says nothing about how many there are who wait.
+            is_busy = group.iter().filter(|work| work.haste != Haste::None).nth(1).is_some();
             self.write_group(group);
         }
     }

@@ -18,24 +18,32 @@ static NAMES: LazyLock<BTreeMap<String, BTreeMap<String, String>>> =
 /// The voices that are known of a model, or of all that work in this process; none if any name may be
 /// one.
 pub(crate) fn known(catalog: &Catalog, model: Option<&ModelId>) -> Option<BTreeSet<String>> {
-    let task = TaskId::new(SPEAK);
     let mut voices = BTreeSet::new();
-    let is_local = |offer: &&Offer| {
-        catalog.provider(&offer.provider).is_ok_and(impasto_catalog::Provider::is_local)
-    };
-    let meant = |offer: &&Offer| match model {
-        Some(model) => offer.model == *model,
-        None => is_local(offer),
-    };
-    for offer in catalog.offers_for(&task).filter(meant) {
-        let narrowed = offer.params.get(VOICE).map(|narrowing| &narrowing.values);
-        match narrowed.filter(|values| !values.is_empty()) {
+    for narrowed in narrowings(catalog, model) {
+        match narrowed {
             Some(values) => voices.extend(values.iter().cloned()),
             None if model.is_some() => return None,
             None => {}
         }
     }
     Some(voices)
+}
+
+/// The voices that each offer takes, of a model or of all that work in this process; none of an offer
+/// that does not say.
+fn narrowings<'c>(catalog: &'c Catalog, model: Option<&ModelId>) -> Vec<Option<&'c [String]>> {
+    let is_local = |offer: &Offer| {
+        catalog.provider(&offer.provider).is_ok_and(impasto_catalog::Provider::is_local)
+    };
+    let meant = |offer: &&Offer| match model {
+        Some(model) => offer.model == *model,
+        None => is_local(offer),
+    };
+    let narrowed = |offer: &'c Offer| {
+        let values = offer.params.get(VOICE).map(|narrowing| narrowing.values.as_slice());
+        values.filter(|values| !values.is_empty())
+    };
+    catalog.offers_for(&TaskId::new(SPEAK)).filter(meant).map(narrowed).collect()
 }
 
 /// The voice that a client of `face` means by a name.
@@ -45,6 +53,13 @@ pub(crate) fn meant(
     model: Option<&ModelId>,
     name: &str,
 ) -> Result<String> {
+    let takes = |narrowed: Option<&[String]>| match narrowed {
+        Some(values) => values.iter().any(|value| value == name),
+        None => model.is_some(),
+    };
+    if narrowings(catalog, model).into_iter().any(takes) {
+        return Ok(name.to_owned());
+    }
     let Some(voices) = known(catalog, model) else { return Ok(name.to_owned()) };
     if voices.is_empty() || voices.contains(name) {
         return Ok(name.to_owned());
