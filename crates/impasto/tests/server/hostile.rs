@@ -445,9 +445,12 @@ fn there_is_room_for_so_many_connections_and_calls_and_no_more() {
         })
         .collect();
     std::thread::sleep(Duration::from_millis(500));
-    let busy = get(address, "/v1/runs");
+    let busy =
+        ask(address, "POST", "/v1/runs", &[JSON], picture(4).to_string().as_bytes()).unwrap();
     check(&busy, 503, "unavailable");
     assert_eq!(busy.header("retry-after"), Some("1"));
+    assert_eq!(get(address, "/v1/runs").status, 200, "whoever only looks has a place");
+    assert_eq!(get(address, "/health").status, 200, "a busy server is well");
     for asked in asking {
         assert_eq!(asked.join().unwrap().unwrap().status, 200);
     }
