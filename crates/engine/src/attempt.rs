@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use impasto_domain::{Error, ErrorKind, InstanceKey, Money, RunId, Values};
+use impasto_store::Durable;
 use impasto_workflow::Event;
 use tokio::time::Instant;
 
@@ -128,7 +129,10 @@ impl AttemptTask {
 
     async fn carry_out(&mut self, begin: Begin, began: Instant) -> Ending {
         let deadline = began + Duration::from_millis(self.call.timeout_ms);
-        match Box::pin(self.begin(begin, deadline)).await {
+        let begun = Box::pin(self.begin(begin, deadline)).await;
+        // That moment has come, and a job may take hours.
+        self.call.durable = Durable::default();
+        match begun {
             Begun::Job(handle) => self.poll(&handle, deadline).await,
             Begun::Over(ending) => ending,
         }

@@ -178,7 +178,7 @@ struct Log {
 impl Log {
     /// Brings to the disk what was committed.
     fn synchronise(&mut self) -> Result<()> {
-        let synchronised = self.open().and_then(|file| file.sync_data());
+        let synchronised = self.open().and_then(File::sync_data);
         synchronised.map_err(|error| error::file(&self.path, &error))
     }
 
