@@ -101,8 +101,10 @@ const PROGRAMS: &[Figures] = &[
                  that stay open; three seconds a line after a warm-up. Ours has a key, the ledger and the \
                  journal on, on a disk: what a call may cost is synchronised to it before the call and after \
                  it, and every picture is kept as a file; the peers keep nothing. The picture is not looked \
-                 into, which `impasto serve` does in a process of its own. Processor time is that of the \
-                 gateway's processes, divided by calls.",
+                 into, which `impasto serve` does in a process of its own. The first byte of speech is timed \
+                 twice: since the call, which is made durable before it goes on, and on its way, from where \
+                 the provider sends it to where the client has it. Processor time is that of the gateway's \
+                 processes, divided by calls.",
         peers: GATEWAYS,
     },
 ];

@@ -172,18 +172,20 @@ fn claimed(
     claim: &Claim,
     owner: &Owner,
 ) -> Result<Option<RunId>> {
-    let sql = "SELECT body, run, state, owner, at_ms FROM claims WHERE tenant = ?1 AND key = ?2";
-    type Known = (String, String, String, String, i64);
+    let sql = "SELECT body, run, state, owner, at_ms, (SELECT status FROM runs WHERE id = run) \
+               FROM claims WHERE tenant = ?1 AND key = ?2";
+    type Known = (String, String, String, String, i64, Option<String>);
     let known: Option<Known> = connection
         .prepare_cached(sql)
         .and_then(|mut statement| {
             let read = |row: &Row<'_>| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                let (body, run, state) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok((body, run, state, row.get(3)?, row.get(4)?, row.get(5)?))
             };
             statement.query_row([run.tenant.as_str(), &claim.key], read).optional()
         })
         .map_err(|error| database(&error))?;
-    let Some((body, known, state, deliverer, at_ms)) = known else { return Ok(None) };
+    let Some((body, known, state, deliverer, at_ms, status)) = known else { return Ok(None) };
     if claim.kind == ClaimKind::Explicit {
         return match body == claim.body.to_string() {
             true => Ok(Some(RunId::new(known))),
@@ -192,7 +194,9 @@ fn claimed(
     }
     let died = state == DeliveryState::Open.as_str() && !owner.lives(&deliverer);
     let is_broken = died || state == DeliveryState::Broken.as_str();
-    if !is_broken || run.created_ms.saturating_sub(at_ms as u64) > RETRY_WINDOW_MS {
+    // Who gave it up and asks again does not want to hear of that.
+    let is_given_up = status.as_deref() == Some(RunStatus::Cancelled.as_str());
+    if !is_broken || is_given_up || run.created_ms.saturating_sub(at_ms as u64) > RETRY_WINDOW_MS {
         return Ok(None);
     }
     let sql = "UPDATE claims SET state = ?3, owner = ?4 WHERE tenant = ?1 AND key = ?2";

@@ -188,7 +188,14 @@ async fn delivery_claims_tell_retries_from_new_wishes(open: Open<'_>) -> Result<
     ensure(known(&*store, wish("d-8")).await?.is_none(), "after that it is a new wish")?;
     mark("d-8", DeliveryState::Broken).await?;
     let late = NewRun { created_ms: 1_001 + RETRY_WINDOW_MS, ..wish("d-5") };
-    ensure(known(&*store, late).await?.is_none(), "after a long time it is a new wish")
+    ensure(known(&*store, late).await?.is_none(), "after a long time it is a new wish")?;
+    let at = |id: &str| NewRun { created_ms: 2_000 + RETRY_WINDOW_MS, ..wish(id) };
+    let lease = create(&*store, at("d-9")).await?;
+    mark("d-9", DeliveryState::Broken).await?;
+    let mut end = Batch::new(id("d-9"), lease.epoch, 3_000 + RETRY_WINDOW_MS);
+    end.status = Some(RunStatus::Cancelled);
+    store.commit(end).await?;
+    ensure(known(&*store, at("d-10")).await?.is_none(), "what was given up is wished anew")
 }
 
 async fn a_dead_process_delivers_nothing(open: Open<'_>) -> Result<()> {

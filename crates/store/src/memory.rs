@@ -68,7 +68,11 @@ impl Shared {
         }
         let died = known.state == DeliveryState::Open && known.owner.strong_count() == 0;
         let is_broken = died || known.state == DeliveryState::Broken;
-        if !is_broken || run.created_ms.saturating_sub(known.at_ms) > RETRY_WINDOW_MS {
+        let stored = self.runs.get(&known.run);
+        // Who gave it up and asks again does not want to hear of that.
+        let is_given_up = stored.is_some_and(|kept| kept.record.status == RunStatus::Cancelled);
+        if !is_broken || is_given_up || run.created_ms.saturating_sub(known.at_ms) > RETRY_WINDOW_MS
+        {
             return Ok(None);
         }
         known.state = DeliveryState::Open;

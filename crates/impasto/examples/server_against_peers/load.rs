@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::mock::since_sent;
 use crate::peers::Target;
 use crate::{BURST, SECONDS};
 
@@ -27,12 +28,15 @@ pub(crate) struct Outcome {
     pub(crate) tail_ms: f64,
     /// To the first byte that is not of the head.
     pub(crate) first_ms: f64,
+    /// From where the provider sent it to here, for the first piece of speech.
+    pub(crate) forwarded_ms: f64,
 }
 
 /// How a call went.
 struct Line {
     whole: Duration,
     first: Duration,
+    forwarded: Duration,
     is_measured: bool,
     is_good: bool,
 }
@@ -64,6 +68,7 @@ pub(crate) async fn run(target: &Target, mode: &str) -> Outcome {
         times
     };
     let (times, firsts) = (measured(|line| line.whole), measured(|line| line.first));
+    let forwarded = measured(|line| line.forwarded);
     let at = |times: &[f64], part: f64| {
         times.get(((times.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0.0)
     };
@@ -75,6 +80,7 @@ pub(crate) async fn run(target: &Target, mode: &str) -> Outcome {
         median_ms: at(&times, 0.5),
         tail_ms: at(&times, 0.99),
         first_ms: at(&firsts, 0.5),
+        forwarded_ms: at(&forwarded, 0.5),
     }
 }
 
@@ -98,9 +104,10 @@ async fn line(
         connection.write_all(request.as_bytes()).await.unwrap();
         let answered = answer(&mut connection, &mut gathered).await;
         let (whole, is_measured) = (asked.elapsed(), is_burst || asked > begun + WARM_UP);
-        let (is_good, first) = answered.unwrap_or((false, asked));
-        calls.push(Line { whole, first: first - asked, is_measured, is_good });
-        if answered.is_none() {
+        let is_open = answered.is_some();
+        let Answer { is_good, first, forwarded } = answered.unwrap_or(Answer::none(asked));
+        calls.push(Line { whole, first: first - asked, forwarded, is_measured, is_good });
+        if !is_open {
             connection = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port)).await.unwrap();
             gathered.clear();
         }
@@ -108,10 +115,25 @@ async fn line(
     calls
 }
 
-/// Reads one answer; whether it is a good one, and when its body began. `None` if the connection ended.
-async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<(bool, Instant)> {
+/// How an answer came.
+struct Answer {
+    is_good: bool,
+    /// When its body began.
+    first: Instant,
+    /// How long what is first in it was under way.
+    forwarded: Duration,
+}
+
+impl Answer {
+    fn none(asked: Instant) -> Self {
+        Self { is_good: false, first: asked, forwarded: Duration::ZERO }
+    }
+}
+
+/// Reads one answer. `None` if the connection ended.
+async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<Answer> {
     gathered.clear();
-    let mut first = None;
+    let mut begun = None;
     let mut piece = vec![0; 1 << 16];
     loop {
         let read = connection.read(&mut piece).await.ok().filter(|read| *read > 0)?;
@@ -127,10 +149,13 @@ async fn answer(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<(b
             None => gathered.ends_with(b"0\r\n\r\n"),
         };
         if gathered.len() > end + 4 {
-            first.get_or_insert_with(Instant::now);
+            let forwarded = || since_sent(&gathered[end..]).unwrap_or_default();
+            begun.get_or_insert_with(|| (Instant::now(), forwarded()));
         }
         if is_whole {
-            return Some((head.starts_with("http/1.1 200"), first?));
+            let (first, forwarded) = begun?;
+            let is_good = head.starts_with("http/1.1 200");
+            return Some(Answer { is_good, first, forwarded });
         }
     }
 }

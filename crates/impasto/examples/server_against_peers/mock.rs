@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -73,8 +73,10 @@ async fn speak(connection: &mut TcpStream) -> std::io::Result<()> {
     let mut first = head.as_bytes().to_vec();
     for number in 0..SPEECH_PIECES {
         first.extend_from_slice(format!("{SPEECH_BYTES:x}\r\n").as_bytes());
+        let end = first.len() + SPEECH_BYTES;
         first.extend_from_slice(&MP3);
-        first.resize(first.len() + SPEECH_BYTES - MP3.len(), number as u8);
+        first.extend_from_slice(stamp().as_bytes());
+        first.resize(end, number as u8);
         first.extend_from_slice(b"\r\n");
         connection.write_all(&first).await?;
         first.clear();
@@ -101,4 +103,22 @@ async fn next(connection: &mut TcpStream, gathered: &mut Vec<u8>) -> Option<Vec<
             Ok(read) => gathered.extend_from_slice(&piece[..read]),
         }
     }
+}
+
+/// What stands before the time at which something was sent.
+const SENT: &str = "sent at ";
+const SENT_DIGITS: usize = 20;
+
+/// The time now, as it is put into what is sent: in nanoseconds since 1970.
+fn stamp() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{SENT}{:0SENT_DIGITS$}", now.as_nanos())
+}
+
+/// How long ago what is first in these bytes was sent.
+pub(crate) fn since_sent(bytes: &[u8]) -> Option<Duration> {
+    let at = bytes.windows(SENT.len()).position(|window| window == SENT.as_bytes())? + SENT.len();
+    let digits = std::str::from_utf8(bytes.get(at..at + SENT_DIGITS)?).ok()?;
+    let sent = UNIX_EPOCH + Duration::from_nanos(digits.parse().ok()?);
+    SystemTime::now().duration_since(sent).ok()
 }
