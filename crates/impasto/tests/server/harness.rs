@@ -57,6 +57,20 @@ impl Place {
         }
     }
 
+    /// A place whose servers may go to that address.
+    pub(crate) fn trusting(url: &str) -> Self {
+        let host = url.strip_prefix("http://").unwrap();
+        let settings = format!("[network]\ntrusted_hosts = [\"{host}\"]\n");
+        Self::new(Setup { settings, ..Setup::default() })
+    }
+
+    /// Puts a file into the catalogue.
+    pub(crate) fn put_into_catalog(&self, path: &str, text: &str) {
+        let file = self.path(&format!("catalog/{path}"));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -11,7 +11,7 @@ use impasto_testkit::{model_file, read_request};
 use serde_json::{Value as Json, json};
 
 use crate::client::{PATIENCE, Reply, ask, get, post};
-use crate::harness::{Place, Server, Setup};
+use crate::harness::{Place, Server};
 
 /// One white dot.
 const DOT_PNG: &str =
@@ -70,9 +70,7 @@ impl Calling {
 
     /// A place whose catalogue has this provider.
     fn place(&self) -> Place {
-        let host = self.url.strip_prefix("http://").unwrap();
-        let settings = format!("[network]\ntrusted_hosts = [\"{host}\"]\n");
-        let place = Place::new(Setup { settings, ..Setup::default() });
+        let place = Place::trusting(&self.url);
         let provider = format!(
             "id = \"calling\"\ntitle = \"Calling\"\ndescription = \"Calls.\"\ndialect = \"submit-poll\"\n\
              concurrency = 2\n[base]\ndefault = {{ url = \"{}\" }}\n[wires.only]\n\
@@ -83,15 +81,13 @@ impl Calling {
              poll_every_ms = 3600000\n",
             self.url
         );
-        std::fs::write(place.path("catalog/providers/calling.toml"), provider).unwrap();
+        place.put_into_catalog("providers/calling.toml", &provider);
         let (path, text) = model_file(
             "caller",
             "[[offers]]\nprovider = \"calling\"\ntask = \"text-to-image\"\nendpoint = \"draw\"\n\
              price = \"free\"\n[offers.input]\nprompt = {}\n[offers.output]\nimages = \"/made\"\n",
         );
-        let file = place.path(&format!("catalog/{path}"));
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, text).unwrap();
+        place.put_into_catalog(&path, &text);
         place
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::client::{PATIENCE, ask, get, run, submit, wait_for};
 use crate::events::{Events, check_whole};
-use crate::harness::{Place, Setup};
+use crate::harness::Place;
 
 /// One white dot.
 const DOT_PNG: &str =
@@ -120,15 +120,10 @@ images = { at = "/picture", file = "base64" }
 "#;
 
 fn place(provider: &Provider) -> Place {
-    let host = provider.url.strip_prefix("http://").unwrap();
-    let settings = format!("[network]\ntrusted_hosts = [\"{host}\"]\n");
-    let place = Place::new(Setup { settings, ..Setup::default() });
-    let file = place.path("catalog/providers/jobs.toml");
-    std::fs::write(file, PROVIDER.replace("URL", &provider.url)).unwrap();
+    let place = Place::trusting(&provider.url);
+    place.put_into_catalog("providers/jobs.toml", &PROVIDER.replace("URL", &provider.url));
     let (path, text) = model_file("drawer", OFFER);
-    let file = place.path(&format!("catalog/{path}"));
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, text).unwrap();
+    place.put_into_catalog(&path, &text);
     place
 }
 

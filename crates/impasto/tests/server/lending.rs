@@ -10,7 +10,7 @@ use impasto_testkit::{model_file, read_request};
 use serde_json::{Value as Json, json};
 
 use crate::client::{Reply, get, post};
-use crate::harness::{Place, Setup};
+use crate::harness::Place;
 
 /// One white dot.
 const DOT_PNG: &str =
@@ -104,17 +104,12 @@ fn model() -> (String, String) {
 
 /// A place whose catalogue has a provider that fetches, and one that draws.
 fn place(url: &str) -> Place {
-    let host = url.strip_prefix("http://").unwrap();
-    let settings = format!("[network]\ntrusted_hosts = [\"{host}\"]\n");
-    let place = Place::new(Setup { settings, ..Setup::default() });
+    let place = Place::trusting(url);
     for (id, path) in [("fetching", "do"), ("drawing", "draw")] {
-        let file = place.path(&format!("catalog/providers/{id}.toml"));
-        std::fs::write(file, provider(id, path, url)).unwrap();
+        place.put_into_catalog(&format!("providers/{id}.toml"), &provider(id, path, url));
     }
     let (path, text) = model();
-    let file = place.path(&format!("catalog/{path}"));
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, text).unwrap();
+    place.put_into_catalog(&path, &text);
     place
 }
 

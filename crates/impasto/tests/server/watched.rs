@@ -160,12 +160,9 @@ fn keyed(receiver: &Receiver, log: &str) -> Place {
     let settings =
         format!("[network]\ntrusted_hosts = [\"{host}\"]\nforeign_networks = [\"127.0.0.0/8\"]\n");
     let place = Place::new(Setup { settings, environment, ..Setup::default() });
-    let file = place.path("catalog/providers/keyed.toml");
-    std::fs::write(file, PROVIDER.replace("URL", &receiver.url(""))).unwrap();
+    place.put_into_catalog("providers/keyed.toml", &PROVIDER.replace("URL", &receiver.url("")));
     let (path, text) = impasto_testkit::model_file("drawer", OFFER);
-    let file = place.path(&format!("catalog/{path}"));
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, text).unwrap();
+    place.put_into_catalog(&path, &text);
     place
 }
 
