@@ -704,7 +704,7 @@ const LET_GO_LOOKS: u32 = 500;
 /// Gives a run up whose time has come without an attempt.
 async fn give_up_late(live: Live, left_ms: u64) {
     tokio::time::sleep(Duration::from_millis(left_ms)).await;
-    if live.hub.started_ms().is_none() {
+    if live.is_queued() {
         live.inbox.send(Message::Event(Event::CancelRequested));
     }
 }

@@ -73,6 +73,13 @@ pub(crate) struct Live {
     pub(crate) hub: Arc<Hub>,
 }
 
+impl Live {
+    /// Whether no attempt of it has started yet.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.hub.started_ms().is_none()
+    }
+}
+
 #[derive(Default)]
 struct LiveRuns {
     runs: HashMap<RunId, Live>,
@@ -228,7 +235,7 @@ impl Inner {
 
     pub(crate) fn queued_count(&self) -> usize {
         let live = lock(&self.live);
-        live.runs.values().filter(|live| live.hub.started_ms().is_none()).count()
+        live.runs.values().filter(|live| live.is_queued()).count()
     }
 
     /// A run begins here; answers whether it is the only one.
@@ -300,7 +307,7 @@ impl Inner {
     /// Lets go of every run of which no attempt has started, and answers how many those are.
     pub(crate) fn let_go_of_waiting(&self) -> usize {
         let live = lock(&self.live);
-        let waiting = live.runs.values().filter(|live| live.hub.started_ms().is_none());
+        let waiting = live.runs.values().filter(|live| live.is_queued());
         waiting.map(|live| live.inbox.send(Message::LetGo)).count()
     }
 
