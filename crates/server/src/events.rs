@@ -8,9 +8,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, header};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
 use impasto_dialects::inline::{InlineBytes, to_json};
 use impasto_domain::{Error, InstanceKey, Money, News, Result, RunId, SoundFormat};
 use impasto_engine::{Update, UpdateKind, Updates};
@@ -114,33 +112,13 @@ impl Place {
 
     /// The response, which keeps the place until it was sent or given up.
     pub(crate) fn over(self, response: Response) -> Response {
-        response.map(|body| Body::new(Kept { body, _place: self }))
-    }
-}
-
-/// A body with the place of whoever it is sent to.
-struct Kept {
-    body: Body,
-    _place: Place,
-}
-
-impl HttpBody for Kept {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                // What is sent keeps the place for as long as it is sent.
+                let _place = &self;
+                frame
+            }))
+        })
     }
 }
 
