@@ -44,7 +44,7 @@ pub use count::{Measured, Unit};
 pub use faults::{ErrorRow, ErrorTable, RetryAfter, Seen};
 pub use index::Named;
 pub use load::capability::CAPABILITIES;
-pub use mapping::{Mapping, OPTIONS, PASSTHROUGH, Place, Request, Rule, Shape, Verb};
+pub use mapping::{Mapping, MaskForm, OPTIONS, PASSTHROUGH, Place, Request, Rule, Shape, Verb};
 pub use meter::Meter;
 pub use model::{
     Commercial, Lifecycle, LifecycleStatus, Model, Narrowing, Need, Offer, PromptStyle, Quality,

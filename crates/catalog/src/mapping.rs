@@ -138,6 +138,34 @@ impl Verb {
     }
 }
 
+/// What a mask says where, and how. A task's masks are white where the picture may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskForm {
+    /// White may change, black stays.
+    #[default]
+    White,
+    /// Black may change, white stays.
+    Black,
+    /// What is transparent may change, what is opaque stays.
+    Transparent,
+}
+
+impl MaskForm {
+    /// Every form, by its name.
+    pub const ALL: [(&str, Self); 3] =
+        [("white", Self::White), ("black", Self::Black), ("transparent", Self::Transparent)];
+
+    /// Its name, as files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::White => "white",
+            Self::Black => "black",
+            Self::Transparent => "transparent",
+        }
+    }
+}
+
 /// What becomes of one input.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Rule {
@@ -151,9 +179,16 @@ pub struct Rule {
     /// How its files travel.
     #[serde(skip_serializing_if = "is_usual")]
     pub file: FileForm,
+    /// What of a mask may change, as the endpoint has it.
+    #[serde(skip_serializing_if = "is_white")]
+    pub mask: MaskForm,
     /// A value that counts as nothing said: the task's default, where the offer does not take it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsaid: Option<Value>,
+}
+
+fn is_white(form: &MaskForm) -> bool {
+    *form == MaskForm::White
 }
 
 fn is_usual(form: &FileForm) -> bool {
@@ -276,6 +311,12 @@ impl Mapping {
             || name == PASSTHROUGH
             || name == OPTIONS
             || self.size.is_some() && Size::INPUTS.contains(&name)
+    }
+
+    /// The masks that mean something else to the endpoint than to the task.
+    pub fn other_masks(&self) -> impl Iterator<Item = (&str, MaskForm)> {
+        let other = self.rules.iter().filter(|(_, rule)| rule.mask != MaskForm::White);
+        other.map(|(name, rule)| (name.as_str(), rule.mask))
     }
 
     /// What the endpoint takes for `input`, where names are all that it has: for operations of this

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::count::Unit;
 use crate::load::capability::CAPABILITIES;
+use crate::mapping::MaskForm;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const DATE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
@@ -265,7 +266,8 @@ fn parameter() -> Json {
             "required": { "type": "boolean" }, "default": true, "unsaid": true,
             "min": { "type": "number" }, "max": { "type": "number" },
             "max_chars": { "type": "integer" }, "values": texts(),
-            "file": { "enum": FILE_FORMS }, "enum": { "type": "object" },
+            "file": { "enum": FILE_FORMS }, "mask": { "enum": MaskForm::ALL.map(|(name, _)| name) },
+            "enum": { "type": "object" },
             "snap": { "type": "array", "items": { "type": "number" } }, "clamp": clamp,
             "times": { "type": "number" }, "as": { "enum": ["text", "integer", "number"] },
             "prefix": { "type": "string" }, "suffix": { "type": "string" },

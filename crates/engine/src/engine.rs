@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use impasto_catalog::Catalog;
+use impasto_catalog::{Catalog, MaskForm};
 use impasto_domain::{
     AssetRef, Error, ErrorKind, InstanceKey, Policy, ProviderId, Result, RunId, TaskId, TenantId,
     Values,
@@ -654,6 +654,15 @@ impl Engine {
         self.inner.parts.importer.import(path, &self.quiet_bench(Listener::Nobody))
     }
 
+    /// A mask in another form; see [`MaskForm`]. It blocks.
+    ///
+    /// # Errors
+    /// It cannot be read, or says that nothing may change.
+    pub fn convert_mask(&self, mask: &AssetRef, from: MaskForm, to: MaskForm) -> Result<AssetRef> {
+        let bench = self.quiet_bench(Listener::Nobody);
+        (self.inner.parts.tools.convert_mask)(mask, from, to, &bench)
+    }
+
     /// A file that holds the asset's bytes; a video that has been described is rendered. It blocks.
     ///
     /// # Errors
@@ -661,7 +670,7 @@ impl Engine {
     pub fn bytes(&self, asset: &AssetRef, progress: ProgressFn) -> Result<Arc<[u8]>> {
         let bench = self.quiet_bench(Listener::Function(progress));
         let asset = match asset.is_timeline() {
-            true => &(self.inner.parts.render)(asset, &bench)?,
+            true => &(self.inner.parts.tools.render)(asset, &bench)?,
             false => asset,
         };
         self.inner.parts.blobs.get(&asset.digest)

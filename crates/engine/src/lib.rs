@@ -39,7 +39,7 @@ pub use figures::{DURATION_BOUNDS_MS, EngineFigures, OfferFigures};
 pub use hints::{AttemptName, Callbacks};
 pub use operations::{Fault, FaultHook, OperationsDriver};
 pub use options::EngineOptions;
-pub use parts::{Clock, Importer, NoImporter, Parts, Render, SystemClock};
+pub use parts::{Clock, ConvertMask, FileTools, Importer, NoImporter, Parts, Render, SystemClock};
 pub use planning::{OtherDecision, PlanReport, PlannedStep};
 pub use report::{RunReport, StepReport, Totals};
 pub use request::{Lane, Request, Source};

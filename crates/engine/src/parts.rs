@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use impasto_catalog::Catalog;
+use impasto_catalog::{Catalog, MaskForm};
 use impasto_domain::{AssetRef, Error, Result, Workbench};
 use impasto_store::{BlobStore, RunStore};
 
@@ -14,6 +14,30 @@ use crate::Driver;
 
 /// Makes the bytes of a video that has been described. It blocks.
 pub type Render = Arc<dyn Fn(&AssetRef, &dyn Workbench) -> Result<AssetRef> + Send + Sync>;
+
+/// Writes a mask that has one form in another. It blocks.
+pub type ConvertMask =
+    Arc<dyn Fn(&AssetRef, MaskForm, MaskForm, &dyn Workbench) -> Result<AssetRef> + Send + Sync>;
+
+/// The work on files that an engine itself needs done.
+#[derive(Clone)]
+pub struct FileTools {
+    /// Renders videos.
+    pub render: Render,
+    /// Converts masks.
+    pub convert_mask: ConvertMask,
+}
+
+impl FileTools {
+    /// For programs that neither render videos nor send masks: they are told so.
+    pub fn none() -> Self {
+        let none = |what: &str| Error::unavailable(format!("this program {what}"));
+        Self {
+            render: Arc::new(move |_, _| Err(none("renders no videos"))),
+            convert_mask: Arc::new(move |_, _, _, _| Err(none("converts no masks"))),
+        }
+    }
+}
 
 /// What an engine is made of.
 #[derive(Clone)]
@@ -28,8 +52,8 @@ pub struct Parts {
     pub drivers: BTreeMap<String, Arc<dyn Driver>>,
     /// Takes foreign files in.
     pub importer: Arc<dyn Importer>,
-    /// Makes the bytes of described videos.
-    pub render: Render,
+    /// What is done to files on their way.
+    pub tools: FileTools,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }

@@ -5,20 +5,22 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use impasto_catalog::{Catalog, PromptStyle};
-use impasto_domain::{AssetRef, Digest, Error, Result, Task, Type, Value, Values, Workbench};
+use impasto_catalog::{Catalog, Mapping, MaskForm, PromptStyle};
+use impasto_domain::{
+    AssetRef, Digest, Error, OfferId, Result, Task, Type, Value, Values, Workbench,
+};
 use impasto_prompt::PromptSpec;
 
 use crate::bench::KnownFiles;
 use crate::driver::StartCall;
 use crate::hints::{AttemptName, Callbacks};
-use crate::parts::{Importer, Render};
+use crate::parts::{FileTools, Importer};
 
 /// How the input of a call is made ready.
 #[derive(Clone)]
 pub(crate) struct Prepare {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) render: Render,
+    pub(crate) tools: FileTools,
     pub(crate) importer: Arc<dyn Importer>,
     pub(crate) imported: Arc<Imported>,
     /// The files that whoever does the work may fetch.
@@ -72,6 +74,13 @@ impl Prepare {
             input = working.await.map_err(|_| Error::internal("preparing a file panicked"))??;
             self.known.add(&input);
         }
+        if masks(&offer.map, &input).next().is_some() {
+            let (prepare, bench, offer) = (self.clone(), Arc::clone(&call.bench), offer.id.clone());
+            let working =
+                tokio::task::spawn_blocking(move || prepare.with_masks(input, &offer, &*bench));
+            input = working.await.map_err(|_| Error::internal("converting a mask panicked"))??;
+            self.known.add(&input);
+        }
         if !local {
             call.callback = self.callback(&call);
         }
@@ -85,10 +94,28 @@ impl Prepare {
         callbacks(&AttemptName { run, key, attempt: call.attempt })
     }
 
+    /// The input with its masks in the form that the endpoint knows.
+    fn with_masks(
+        &self,
+        mut input: Values,
+        offer: &OfferId,
+        bench: &dyn Workbench,
+    ) -> Result<Values> {
+        let map = &self.catalog.offer(offer)?.map;
+        let found: Vec<(String, AssetRef, MaskForm)> = masks(map, &input)
+            .map(|(name, mask, form)| (name.to_owned(), mask.clone(), form))
+            .collect();
+        for (name, mask, form) in found {
+            let converted = (self.tools.convert_mask)(&mask, MaskForm::White, form, bench)?;
+            input.insert(name, Value::from(converted));
+        }
+        Ok(input)
+    }
+
     /// The file of a described video, or a file of ours for a foreign one.
     fn other(&self, asset: &AssetRef, bench: &dyn Workbench) -> Result<AssetRef> {
         if asset.is_timeline() {
-            return (self.render)(asset, bench);
+            return (self.tools.render)(asset, bench);
         }
         if let Some(known) = self.imported.of(&asset.digest) {
             return Ok(known);
@@ -97,6 +124,15 @@ impl Prepare {
         self.imported.note(asset.digest, own.clone());
         Ok(own)
     }
+}
+
+/// The masks of an input that mean something else to the endpoint.
+fn masks<'a>(
+    map: &'a Mapping,
+    input: &'a Values,
+) -> impl Iterator<Item = (&'a str, &'a AssetRef, MaskForm)> {
+    let mask = |(name, form)| Some((name, input.get(name)?.as_asset()?, form));
+    map.other_masks().filter_map(mask)
 }
 
 /// What an asset is replaced by, if by anything.
@@ -144,6 +180,7 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use impasto_catalog::Offer;
     use impasto_domain::{Bench, MediaFacts, Money, RunId, TaskId};
 
     use super::*;
@@ -165,24 +202,33 @@ mod tests {
         }
     }
 
-    /// The video that the offer of a task which is done here, or elsewhere, gets for a foreign one.
-    async fn given(prepare: &Prepare, bench: &Arc<Bench>, task: &str, here: bool) -> Vec<u8> {
-        let facts = MediaFacts { foreign: true, ..MediaFacts::default() };
-        let video = bench.write(b"theirs".to_vec(), "video/mp4", facts).unwrap();
-        let catalog = &prepare.catalog;
-        let is_here = |offer: &&impasto_catalog::Offer| {
-            catalog.provider(&offer.provider).unwrap().is_local() == here
-        };
-        let offer = catalog.offers_for(&TaskId::new(task)).find(is_here).unwrap();
-        let call = StartCall {
+    fn prepare(catalog: Arc<Catalog>, importer: Arc<Rewriter>) -> Prepare {
+        Prepare {
+            catalog,
+            tools: FileTools::none(),
+            importer,
+            imported: Arc::default(),
+            known: Arc::default(),
+            callbacks: None,
+        }
+    }
+
+    /// A call of an offer with one file.
+    fn call(
+        catalog: &Arc<Catalog>,
+        offer: &Offer,
+        bench: &Arc<Bench>,
+        (name, file): (&str, AssetRef),
+    ) -> StartCall {
+        StartCall {
             run: RunId::new("r"),
             key: impasto_domain::InstanceKey { step: "s".into(), index: Vec::new() },
             attempt: 1,
-            task: TaskId::new(task),
+            task: offer.task.clone(),
             catalog: Arc::clone(catalog),
             offer: offer.id.clone(),
             endpoint: offer.endpoint.clone(),
-            input: Values::from([("video".to_owned(), Value::from(video))]),
+            input: Values::from([(name.to_owned(), Value::from(file))]),
             estimate: Money::ZERO,
             timeout_ms: 1_000,
             idempotency_key: "r/s/1".to_owned(),
@@ -190,23 +236,63 @@ mod tests {
             slot: Slot::new(()),
             durable: Durable::default(),
             callback: None,
-        };
-        let call = prepare.call(call).await.unwrap();
+        }
+    }
+
+    /// The video that the offer of a task which is done here, or elsewhere, gets for a foreign one.
+    async fn given(prepare: &Prepare, bench: &Arc<Bench>, task: &str, here: bool) -> Vec<u8> {
+        let facts = MediaFacts { foreign: true, ..MediaFacts::default() };
+        let video = bench.write(b"theirs".to_vec(), "video/mp4", facts).unwrap();
+        let catalog = &prepare.catalog;
+        let is_here =
+            |offer: &&Offer| catalog.provider(&offer.provider).unwrap().is_local() == here;
+        let offer = catalog.offers_for(&TaskId::new(task)).find(is_here).unwrap();
+        let call = prepare.call(call(catalog, offer, bench, ("video", video))).await.unwrap();
         let video = call.input.values().flat_map(Value::assets).next().unwrap().clone();
         bench.read(&video).unwrap().to_vec()
     }
 
     #[tokio::test]
+    async fn a_mask_arrives_in_the_form_that_the_endpoint_knows() {
+        let catalog = Arc::new(Catalog::embedded().unwrap());
+        let prepare = Prepare {
+            tools: FileTools {
+                convert_mask: Arc::new(|_, from, to, bench| {
+                    assert_eq!(from, MaskForm::White, "as tasks have it");
+                    bench.write(to.name().into(), "image/png", MediaFacts::default())
+                }),
+                ..FileTools::none()
+            },
+            ..prepare(Arc::clone(&catalog), Arc::new(Rewriter::default()))
+        };
+        let bench = Arc::new(Bench::default());
+        let task = TaskId::new("edit-image");
+        let takes = |offer: &&Offer| offer.map.takes("mask");
+        let [mut white, mut other] = [0, 0];
+        for offer in catalog.offers_for(&task).filter(takes) {
+            let mask = bench.write(b"white".to_vec(), "image/png", MediaFacts::default()).unwrap();
+            let call = prepare.call(call(&catalog, offer, &bench, ("mask", mask))).await.unwrap();
+            let arrived = bench.read(call.input["mask"].as_asset().unwrap()).unwrap();
+            let form = offer.map.other_masks().find(|(name, _)| *name == "mask");
+            match form {
+                Some((_, form)) => {
+                    other += 1;
+                    assert_eq!(&*arrived, form.name().as_bytes(), "{}", offer.id);
+                }
+                None => {
+                    white += 1;
+                    assert_eq!(&*arrived, b"white", "{}", offer.id);
+                }
+            }
+        }
+        assert!(white > 0 && other > 0, "{white} offers know white masks, {other} others");
+    }
+
+    #[tokio::test]
     async fn a_tool_of_this_process_reads_no_foreign_film() {
         let importer = Arc::new(Rewriter::default());
-        let prepare = Prepare {
-            catalog: Arc::new(Catalog::embedded().unwrap()),
-            render: Arc::new(|_, _| Err(Error::internal("nothing is described"))),
-            importer: Arc::clone(&importer) as _,
-            imported: Arc::default(),
-            known: Arc::default(),
-            callbacks: None,
-        };
+        let catalog = Arc::new(Catalog::embedded().unwrap());
+        let prepare = prepare(catalog, Arc::clone(&importer));
         let bench = Arc::new(Bench::default());
         assert_eq!(given(&prepare, &bench, "trim-video", true).await, b"ours");
         assert_eq!(given(&prepare, &bench, "trim-video", true).await, b"ours");

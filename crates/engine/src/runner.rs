@@ -468,7 +468,7 @@ impl Runner {
         let input = with_seed(task, input, self.state.seed(), &key);
         let prepare = Prepare {
             catalog: Arc::clone(&self.catalog),
-            render: Arc::clone(&parts.render),
+            tools: parts.tools.clone(),
             importer: Arc::clone(&parts.importer),
             imported: Arc::clone(&self.inner.imported),
             known,

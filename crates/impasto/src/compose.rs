@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use impasto_catalog::Catalog;
-use impasto_domain::{AssetRef, Error, MediaFacts, Result, Value, Values, Workbench};
+use impasto_domain::{AssetRef, Error, MediaFacts, Operation, Result, Value, Values, Workbench};
 use impasto_engine::{
-    Driver, Engine, EngineOptions, Fault, FaultHook, Importer, OperationsDriver, Parts, Render,
+    Driver, Engine, EngineOptions, Fault, FaultHook, FileTools, Importer, OperationsDriver, Parts,
     SystemClock,
 };
 use impasto_media::sandbox::Sandbox;
@@ -33,6 +33,8 @@ pub(crate) fn speaks(dialect: &str) -> bool {
 
 /// The operation that turns a described video into a file.
 const RENDER: &str = "render-video";
+/// The operation that writes a mask in another form.
+const CONVERT_MASK: &str = "convert-mask";
 /// The folder of the data folder that lies on top of the built-in catalogue.
 const OVERLAY_FOLDER: &str = "catalog";
 /// What a sound is that was written anew.
@@ -69,9 +71,7 @@ pub(crate) fn house(
     let blobs = Arc::new(FolderBlobs::open(&data.join("assets"))?);
     let clock = Arc::new(SystemClock);
     let tools = impasto_media::operations();
-    let render =
-        tools.iter().find(|operation| operation.name == RENDER).map(|operation| operation.run);
-    let render = render.ok_or_else(|| Error::internal("the renderer is not among the tools"))?;
+    let file_tools = file_tools(&tools)?;
     let mut sketch = OperationsDriver::new(impasto_studio::operations());
     if let Some(spec) = &flags.misbehave {
         sketch = sketch.with_faults(faults(Misbehaviour::parse(spec)?));
@@ -93,7 +93,7 @@ pub(crate) fn house(
             .chain(impasto_dialects::drivers::all(&hosted))
             .collect::<BTreeMap<_, _>>(),
         importer,
-        render: rendering(render),
+        tools: file_tools,
         clock: Arc::clone(&clock) as _,
     };
     let engine = Engine::new(parts, options);
@@ -139,16 +139,40 @@ pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf> {
     })
 }
 
-fn rendering(render: fn(&Values, &dyn Workbench) -> Result<Values>) -> Render {
-    Arc::new(move |asset, bench| {
-        let input = Values::from([
-            ("video".to_owned(), Value::from(asset.clone())),
-            ("quality".to_owned(), Value::from("good")),
-        ]);
-        let output = render(&input, bench)?;
-        let rendered = output.get("video").and_then(Value::as_asset).cloned();
-        rendered.ok_or_else(|| Error::internal("the renderer gave no video"))
+/// What the engine itself needs done to files, from among the tools.
+fn file_tools(tools: &[Operation]) -> Result<FileTools> {
+    let named = |name: &str| {
+        let tool = tools.iter().find(|operation| operation.name == name).copied();
+        tool.ok_or_else(|| Error::internal(format!("'{name}' is not among the tools")))
+    };
+    let (render, convert) = (named(RENDER)?, named(CONVERT_MASK)?);
+    Ok(FileTools {
+        render: Arc::new(move |asset, bench| {
+            let input = [("video", Value::from(asset.clone())), ("quality", Value::from("good"))];
+            one_file(render, input, bench)
+        }),
+        convert_mask: Arc::new(move |mask, from, to, bench| {
+            let (from, to) = (Value::from(from.name()), Value::from(to.name()));
+            one_file(
+                convert,
+                [("mask", Value::from(mask.clone())), ("from", from), ("to", to)],
+                bench,
+            )
+        }),
     })
+}
+
+/// The file that an operation makes, which has the name of the one that it was made of.
+fn one_file<const INPUTS: usize>(
+    operation: Operation,
+    input: [(&str, Value); INPUTS],
+    bench: &dyn Workbench,
+) -> Result<AssetRef> {
+    let name = input.first().map(|(name, _)| (*name).to_owned()).unwrap_or_default();
+    let input = input.map(|(name, value)| (name.to_owned(), value));
+    let output = (operation.run)(&Values::from(input), bench)?;
+    let made = output.get(&name).and_then(Value::as_asset).cloned();
+    made.ok_or_else(|| Error::internal(format!("'{}' gave no `{name}`", operation.name)))
 }
 
 fn faults(misbehaviour: Misbehaviour) -> FaultHook {

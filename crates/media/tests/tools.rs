@@ -103,6 +103,56 @@ fn what_cannot_be_done_is_said() {
     }
 }
 
+/// A ramp from nothing may change, on the left, to all may change, on the right.
+const RAMP: u32 = 256;
+
+#[test]
+fn a_mask_means_the_same_in_every_form() {
+    let bench = Bench::default();
+    let forms = ["white", "black", "transparent"];
+    let converted = |mask: &AssetRef, from: &str, to: &str| {
+        let input = json!({ "mask": { "$asset": mask }, "from": from, "to": to });
+        run(&bench, "convert-mask", input).unwrap()["mask"].as_asset().unwrap().clone()
+    };
+    let ramp = Picture::from_fn(RAMP, 1, |x, _| [x as u8, x as u8, x as u8, 255]);
+    let white = ramp.write(&bench).unwrap();
+    for (first, second) in forms.iter().flat_map(|first| forms.map(|second| (first, second))) {
+        let there = converted(&converted(&white, "white", first), first, second);
+        let back = converted(&there, second, "white");
+        assert!(Picture::read(&bench, &back).unwrap() == ramp, "{first}, {second}");
+    }
+    let pixels = |form| Picture::read(&bench, &converted(&white, "white", form)).unwrap().pixels;
+    for change in [0, 77, 255] {
+        let other = 255 - change;
+        let pixel = |form| pixels(form).get_pixel(u32::from(change), 0).0;
+        assert_eq!(pixel("black"), [other, other, other, 255]);
+        assert_eq!(pixel("transparent")[3], other);
+    }
+}
+
+#[test]
+fn a_mask_that_is_opaque_everywhere_lets_nothing_change() {
+    let bench = Bench::default();
+    let mask = asset(&bench, &Picture::filled(9, 9, [0, 0, 0, 255]));
+    let error = run(&bench, "convert-mask", json!({ "mask": mask })).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("opaque everywhere"), "{error}");
+}
+
+#[test]
+fn where_a_mask_of_colours_is_transparent_nothing_may_change() {
+    let bench = Bench::default();
+    let pixels = [[255; 4], [255, 255, 255, 0], [0, 0, 0, 255], [0, 0, 0, 0]];
+    let mask = Picture::from_fn(4, 1, |x, _| pixels[x as usize]);
+    for (from, expected) in [("white", [255, 0, 0, 0]), ("black", [0, 0, 255, 0])] {
+        let input = json!({ "mask": asset(&bench, &mask), "from": from });
+        let output = run(&bench, "convert-mask", input).unwrap();
+        let white = Picture::read(&bench, output["mask"].as_asset().unwrap()).unwrap();
+        let found: Vec<u8> = white.pixels.pixels().map(|pixel| pixel.0[0]).collect();
+        assert_eq!(found, expected, "{from}");
+    }
+}
+
 #[test]
 fn enlarging_and_shrinking_gives_the_picture_back() {
     let bench = Bench::default();

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use http::request::Parts;
 use http::{HeaderMap, header};
+use impasto_catalog::MaskForm;
 use impasto_domain::{AssetRef, Digest, Error, Result, TenantId, Value};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value as Json, json};
@@ -143,6 +144,22 @@ impl App {
         let app = self.clone();
         let working = tokio::task::spawn_blocking(move || app.import(file.path(), file.digest));
         working.await.map_err(|_| Error::internal("the importer panicked"))?
+    }
+
+    /// The mask that a task understands, for one that came in another form.
+    pub(crate) async fn own_mask(
+        &self,
+        caller: &Caller,
+        mask: AssetRef,
+        form: MaskForm,
+    ) -> Result<AssetRef> {
+        let _turn = self.intakes().acquire().await.map_err(|_| Error::cancelled())?;
+        let app = self.clone();
+        let work = move || app.engine().convert_mask(&mask, form, MaskForm::White);
+        let working = tokio::task::spawn_blocking(work);
+        let own = working.await.map_err(|_| Error::internal("converting a mask panicked"))??;
+        self.remember(&caller.tenant, &own, "mask").await?;
+        Ok(own)
     }
 
     fn import(&self, path: &Path, original: Digest) -> Result<AssetRef> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use impasto_catalog::{Catalog, Finding, Layer};
 use impasto_domain::{Error, Operation, Result, Value, Values};
 use impasto_engine::{
-    Driver, Engine, EngineOptions, FaultHook, NoImporter, OperationsDriver, Parts, Render,
+    Driver, Engine, EngineOptions, FaultHook, FileTools, NoImporter, OperationsDriver, Parts,
     SystemClock,
 };
 use impasto_store::{BlobStore, MemoryBlobs, MemoryRuns, RunStore};
@@ -232,16 +232,13 @@ impl Stage {
     /// A defect of this crate.
     pub fn over(runs: Arc<dyn RunStore>, blobs: Arc<dyn BlobStore>) -> Result<Self> {
         let here: Arc<dyn Driver> = Arc::new(OperationsDriver::new(operations()));
-        let render: Render = Arc::new(|asset, _| {
-            Err(Error::unavailable(format!("{} cannot be rendered here", asset.digest.short())))
-        });
         let parts = Parts {
             catalog: Arc::new(catalog()?),
             runs,
             blobs,
             drivers: BTreeMap::from([("here".to_owned(), here)]),
             importer: Arc::new(NoImporter),
-            render,
+            tools: FileTools::none(),
             clock: Arc::new(SystemClock),
         };
         let options = EngineOptions {

@@ -41,13 +41,54 @@ def size_of(png):
 
 def png_of(width, height, colour):
     """A picture of one colour."""
+    return png_with(width, height, 2, (b"\0" + bytes(colour) * width) * height)
+
+
+def png_with(width, height, channels, rows):
+    """A picture of these rows, each after its filter."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = (b"\0" + bytes(colour) * width) * height
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, channels, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def pixels_of(png):
+    """The pixels of a picture with four channels of eight bits, as rows of tuples."""
+    size, at, packed = size_of(png), 8, b""
+    if png[24:26] != bytes([8, 6]):
+        raise Wrong(422, "a mask has other channels than red, green, blue and alpha")
+    while at < len(png):
+        [length] = struct.unpack(">I", png[at : at + 4])
+        packed += png[at + 8 : at + 8 + length] if png[at + 4 : at + 8] == b"IDAT" else b""
+        at += length + 12
+    data, stride, rows = zlib.decompress(packed), size[0] * 4, []
+    before = bytes(stride)
+    for start in range(0, len(data), stride + 1):
+        row = bytearray(data[start + 1 : start + 1 + stride])
+        for number, value in enumerate(row):
+            left, corner = (row[number - 4], before[number - 4]) if number >= 4 else (0, 0)
+            row[number] = (value + guess(data[start], left, before[number], corner)) % 256
+        rows.append([tuple(row[number : number + 4]) for number in range(0, stride, 4)])
+        before = row
+    return rows
+
+
+def guess(kind, left, above, corner):
+    """What a filter of PNG expects a byte to be."""
+    near = left + above - corner
+    closest = min((left, above, corner), key=lambda one: abs(near - one))
+    return (0, left, above, (left + above) // 2, closest)[kind]
+
+
+def box_of(rows, may_change):
+    """Width and height of what may change."""
+    found = [(x, y) for y, row in enumerate(rows) for x, pixel in enumerate(row) if may_change(pixel)]
+    if not found:
+        raise Wrong(422, "nothing may change")
+    across, down = zip(*found)
+    return max(across) - min(across) + 1, max(down) - min(down) + 1
 
 
 def heeded(asked):
@@ -61,10 +102,18 @@ def heeded(asked):
 
 
 def edits(asked):
-    """The first picture in a colour, as high as all that came are together."""
+    """The first picture in a colour, as high as all that came are together; with a mask, what may change of it.
+
+    A `mask` is white there, a `cutout` transparent.
+    """
     colour = heeded(asked)
     sizes = [size_of(data_of(one)) for one in asked["pictures"]]
-    png = png_of(sizes[0][0], sum(height for _, height in sizes), colour)
+    size = sizes[0][0], sum(height for _, height in sizes)
+    if "mask" in asked:
+        size = box_of(pixels_of(data_of(asked["mask"])), lambda pixel: pixel == (255, 255, 255, 255))
+    if "cutout" in asked:
+        size = box_of(pixels_of(data_of(asked["cutout"])), lambda pixel: pixel[3] == 0)
+    png = png_of(*size, colour)
     return {"pictures": [base64.b64encode(png).decode()] * asked.get("count", 1)}
 
 

@@ -22,7 +22,7 @@ import provider
 import server
 
 NAME = "elsewhere"
-PICTURES, SOUNDS, WORDS = "elsewhere-pictures", "elsewhere-sounds", "elsewhere-words"
+CUTOUTS, PICTURES, SOUNDS, WORDS = "elsewhere-cutouts", "elsewhere-pictures", "elsewhere-sounds", "elsewhere-words"
 FAL_QUEUE = f"https://{server.host(NAME)}/fal/queue/"
 FAL_RUN = f"https://{server.host(NAME)}/fal/run/"
 
@@ -96,6 +96,39 @@ def test_openai_edits_several_pictures_by_words(openai_client):
     events = list(openai_client.images.edit(model=PICTURES, image=several, prompt="make it blue", stream=True))
     assert events[-1].type == "image_edit.completed"
     assert seen(base64.b64decode(events[-1].b64_json)) == (70, 130, provider.COLOURS["blue"])
+
+
+def mask_of(width, height, inside, outside):
+    """A mask, of two pixels, with a box of 30 by 20 in it."""
+    x, y = 25, 10
+    rows = (
+        b"\0" + b"".join(inside if x <= column < x + 30 and y <= row < y + 20 else outside for column in range(width))
+        for row in range(height)
+    )
+    return provider.png_with(width, height, 6, b"".join(rows))
+
+
+@pytest.mark.parametrize("model", [PICTURES, CUTOUTS])
+def test_openai_masks_are_transparent_where_the_picture_may_change(openai_client, model):
+    """Whatever a mask means to the provider: one of them knows white, the other transparent."""
+    mask = mask_of(70, 50, inside=bytes([0, 0, 0, 0]), outside=bytes([255, 255, 255, 255]))
+    made = openai_client.images.edit(model=model, image=grey(70, 50), mask=mask, prompt="make it red")
+    assert seen(base64.b64decode(made.data[0].b64_json)) == (30, 20, provider.COLOURS["red"])
+
+
+@pytest.mark.parametrize("model", [PICTURES, CUTOUTS])
+def test_masks_of_others_are_white_where_the_picture_may_change(falling, model):
+    mask = mask_of(70, 50, inside=bytes([255, 255, 255, 255]), outside=bytes([0, 0, 0, 255]))
+    uris = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in (grey(70, 50), mask)]
+    made = falling.run(model, arguments={"prompt": "make it red", "images": uris[:1], "mask": uris[1]})
+    [picture] = made["images"]
+    assert (picture["width"], picture["height"]) == (30, 20)
+
+
+def test_openai_refuses_an_opaque_mask(openai_client):
+    mask = mask_of(70, 50, inside=bytes([255, 255, 255, 255]), outside=bytes([0, 0, 0, 255]))
+    with pytest.raises(openai.BadRequestError, match="opaque everywhere"):
+        openai_client.images.edit(model=PICTURES, image=grey(70, 50), mask=mask, prompt="make it red")
 
 
 @pytest.mark.parametrize("model", ["auto", PICTURES])

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use impasto_domain::{Diagnostic, Field, Task, Type, Value};
+use impasto_domain::{Diagnostic, Field, MediaKind, Task, Type, Value};
 use serde_json::Value as Json;
 
 use super::field::{check_sizes, check_texts};
 use super::input_named;
 use crate::body::FileForm;
-use crate::mapping::{Mapping, OPTIONS, PASSTHROUGH, Place, Rule, Shape, Verb};
+use crate::mapping::{Mapping, MaskForm, OPTIONS, PASSTHROUGH, Place, Rule, Shape, Verb};
 use crate::model::Narrowing;
 use crate::pointer::Pointer;
 use crate::read::{Key, Node, Problems, Table, suggestion};
@@ -208,12 +208,23 @@ fn read_input(
     let description = table.get("description").and_then(|node| node.text());
     let to = table.get("to").map(read_places).unwrap_or_default();
     let file = table.get("file").and_then(|node| node.one_of("way for a file", &FORMS));
+    let mask = table.get("mask").map(|node| read_mask(node, field, ty.as_ref()));
     let verbs = read_verbs(&mut table, field, problems);
     let unsaid = table.get("unsaid").and_then(|node| node.data());
     table.finish("an input of an offer");
-    let rule = Rule { to, verbs, file: file.unwrap_or(usual), unsaid };
+    let (file, mask) = (file.unwrap_or(usual), mask.unwrap_or_default());
+    let rule = Rule { to, verbs, file, mask, unsaid };
     let ty = ty.map(|ty| (ty, description.unwrap_or_default()));
     add(inputs, (task, problems), (key, node), (narrowing, ty), rule);
+}
+
+/// What may change of a mask, which is a picture.
+fn read_mask(node: Node<'_>, field: Option<&Field>, ty: Option<&Type>) -> MaskForm {
+    let ty = field.map(|field| &field.ty).or(ty);
+    if ty.is_some_and(|ty| *ty != Type::Media(MediaKind::Image)) {
+        node.problem("only an input of type image is a mask", None);
+    }
+    node.one_of("form of a mask", &MaskForm::ALL).unwrap_or_default()
 }
 
 /// Puts an input of the offer where it belongs: to those of the task, or to its own.

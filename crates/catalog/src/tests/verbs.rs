@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::{HEAD, PROVIDER, layer, shown};
-use crate::{Catalog, Offer, Request};
+use crate::{Catalog, MaskForm, Offer, Request};
 
 const TASK: &str = r#"id = "make"
 title = "Make"
@@ -299,7 +299,7 @@ fn mistakes_are_told_where_they_are() {
        |
     19 | seed = { snap = [], colour = 1 }
        |                     ^^^^^^
-       = help: there are as, clamp, default, description, enum, file, first, list, max, max_chars, min, prefix, required, snap, suffix, times, to, type, unsaid, values, wrap
+       = help: there are as, clamp, default, description, enum, file, first, list, mask, max, max_chars, min, prefix, required, snap, suffix, times, to, type, unsaid, values, wrap
 
     error: `prompt` is an input of the task, which says its type
       --> models/acme/pencil.toml:20:10
@@ -438,5 +438,22 @@ proptest! {
         let passed = Values::from([(place, value.into()), ("model".to_owned(), value.into())]);
         let given = Values::from([("passthrough".to_owned(), passed.into())]);
         prop_assert_eq!(&sent(keys, "prompt = {}", given)["model"], "x");
+    }
+}
+
+#[test]
+fn a_mask_is_a_picture_in_one_of_three_forms() {
+    let (offer, _) = load("", "image = { mask = \"transparent\" }\nimages = {}").unwrap();
+    let found: Vec<_> = offer.map.other_masks().collect();
+    assert_eq!(found, [("image", MaskForm::Transparent)]);
+    let own = "outline = { type = \"image\", mask = \"black\" }";
+    assert_eq!(load("", own).unwrap().0.map.other_masks().count(), 1);
+    for (input, problem) in [
+        ("image = { mask = \"grey\" }", "there is no form of a mask 'grey'"),
+        ("images = { mask = \"black\" }", "only an input of type image is a mask"),
+        ("style = { mask = \"black\" }", "only an input of type image is a mask"),
+    ] {
+        let told = load("", input).unwrap_err();
+        assert!(told.contains(problem), "{input}: {told}");
     }
 }

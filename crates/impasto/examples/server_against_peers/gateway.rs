@@ -9,7 +9,7 @@ use impasto_catalog::{Catalog, Layer};
 use impasto_dialects::drivers;
 use impasto_dialects::hosted::{Hosted, HostedOptions};
 use impasto_domain::{AssetRef, Error, MediaFacts, Result, TenantId, Workbench};
-use impasto_engine::{Engine, EngineOptions, Importer, Parts, SystemClock};
+use impasto_engine::{Engine, EngineOptions, FileTools, Importer, Parts, SystemClock};
 use impasto_net::{Client, NetOptions};
 use impasto_server::keys::{NewKey, draw};
 use impasto_server::{NoEncoders, NoFetch, Parts as ServerParts, Scopes, Server, ServerOptions};
@@ -123,7 +123,7 @@ pub(crate) async fn serve(port: u16, upstream: &str, data: &Path) {
         blobs: Arc::clone(&blobs) as _,
         drivers: drivers::all(&hosted(upstream)).collect(),
         importer: Arc::new(AsItIs),
-        render: Arc::new(|_, _| Err(Error::internal("there are no videos here"))),
+        tools: FileTools::none(),
         clock: Arc::clone(&clock) as _,
     };
     let engine = Engine::new(parts, EngineOptions::default());

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use impasto_catalog::{Catalog, Finding, Layer};
-use impasto_domain::{AssetRef, Error, Result, TenantId, Workbench};
+use impasto_domain::{AssetRef, Result, TenantId, Workbench};
 use impasto_engine::{
-    Driver, Engine, EngineOptions, Importer, OperationsDriver, Parts as EngineParts, SystemClock,
+    Driver, Engine, EngineOptions, FileTools, Importer, OperationsDriver, Parts as EngineParts,
+    SystemClock,
 };
 use impasto_media::sandbox::{Ffmpeg, Sandbox};
 use impasto_server::{Handle, NoEncoders, NoFetch, Parts, Server, ServerOptions};
@@ -104,7 +105,7 @@ pub(crate) fn parts(
         blobs: Arc::clone(blobs) as _,
         drivers,
         importer: Arc::new(Door::new()),
-        render: Arc::new(|_, _| Err(Error::unavailable("nothing is rendered here"))),
+        tools: FileTools::none(),
         clock: Arc::new(SystemClock),
     }
 }

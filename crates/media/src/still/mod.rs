@@ -6,6 +6,7 @@ mod cutout;
 mod geometry;
 mod grade;
 mod lettering;
+mod mask;
 mod score;
 
 use impasto_domain::Operation;
@@ -17,6 +18,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { name: "composite-image", run: composite::composite },
     Operation { name: "contact-sheet", run: lettering::contact_sheet },
     Operation { name: "convert-image", run: convert::convert },
+    Operation { name: "convert-mask", run: mask::convert },
     Operation { name: "crop-image", run: geometry::crop },
     Operation { name: "draw-text", run: lettering::draw_text },
     Operation { name: "grade-image", run: grade::grade },

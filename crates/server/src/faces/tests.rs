@@ -17,7 +17,8 @@ use impasto_domain::{
     AssetRef, Error, MediaFacts, News, Operation, Result, SoundFormat, Value, Values, Workbench,
 };
 use impasto_engine::{
-    Driver, Engine, EngineOptions, Importer, OperationsDriver, Parts as EngineParts, SystemClock,
+    Driver, Engine, EngineOptions, FileTools, Importer, OperationsDriver, Parts as EngineParts,
+    SystemClock,
 };
 use impasto_store::{MemoryBlobs, MemoryRuns};
 use impasto_testkit::model_file;
@@ -269,7 +270,7 @@ pub(super) fn front_that(encoders: Arc<dyn Encoders>, options: ServerOptions) ->
         blobs: blobs.clone(),
         drivers: BTreeMap::from([("here".to_owned(), here)]),
         importer: Arc::new(Trusting),
-        render: Arc::new(|_, _| Err(Error::unavailable("nothing is rendered here"))),
+        tools: FileTools::none(),
         clock: Arc::new(SystemClock),
     };
     let parts = Parts {

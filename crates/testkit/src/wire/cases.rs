@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, TenantId};
 use impasto_engine::{
-    Driver, Engine, EngineOptions, Importer, Parts, Render, Request, RunReport, Source, SystemClock,
+    Driver, Engine, EngineOptions, FileTools, Importer, Parts, Request, RunReport, Source,
+    SystemClock,
 };
 use impasto_store::{BlobStore, MemoryBlobs, MemoryRuns};
 use impasto_workflow::Outcome;
@@ -458,7 +459,6 @@ fn engine(
     driver: Arc<dyn Driver>,
     blobs: Arc<dyn BlobStore>,
 ) -> Result<Engine> {
-    let render: Render = Arc::new(|_, _| Err(Error::unavailable("nothing is rendered here")));
     let dialect = narrowed.provider()?.dialect.clone();
     let parts = Parts {
         catalog: Arc::clone(&narrowed.catalog),
@@ -466,7 +466,7 @@ fn engine(
         blobs,
         drivers: BTreeMap::from([(dialect, driver)]),
         importer: Arc::new(PlainDoor),
-        render,
+        tools: FileTools::none(),
         clock: Arc::new(SystemClock),
     };
     let options = EngineOptions {

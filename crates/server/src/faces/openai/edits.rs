@@ -3,9 +3,9 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use impasto_catalog::Catalog;
+use impasto_catalog::{Catalog, MaskForm};
 use impasto_dialects::openai::wire::ImageRequest;
-use impasto_domain::{Error, Field, MediaKind, TaskId, Type};
+use impasto_domain::{AssetRef, Error, Field, MediaKind, TaskId, Type};
 use serde_json::{Map, Value as Json};
 
 use super::error::Failure;
@@ -48,7 +48,7 @@ async fn read(
         match part.name.as_str() {
             "image" | "image[]" => pictures.push(part),
             "mask" => {
-                files.insert("mask".to_owned(), taken_in(app, caller, &part).await?);
+                files.insert("mask".to_owned(), mask_of(app, caller, &part).await?);
             }
             _ => {
                 let text = part.text()?;
@@ -76,8 +76,18 @@ async fn read(
 }
 
 async fn taken_in(app: &App, caller: &Caller, part: &Part) -> Result<Json, Failure> {
+    Ok(named(&file(app, caller, part).await?))
+}
+
+async fn file(app: &App, caller: &Caller, part: &Part) -> Result<AssetRef, Failure> {
     let asset = part.taken_in(app, caller).await;
-    Ok(named(&asset.map_err(|error| error.context(format!("`{}`", part.name)))?))
+    Ok(asset.map_err(|error| error.context(format!("`{}`", part.name)))?)
+}
+
+/// A mask of ours for one of theirs, which is transparent where the picture may change.
+async fn mask_of(app: &App, caller: &Caller, part: &Part) -> Result<Json, Failure> {
+    let theirs = file(app, caller, part).await?;
+    Ok(named(&app.own_mask(caller, theirs, MaskForm::Transparent).await?))
 }
 
 /// What a field of a form says: forms know text only. Inputs of the task are read as the task has them.
