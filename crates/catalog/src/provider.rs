@@ -156,6 +156,15 @@ impl Provider {
         self.base.is_empty()
     }
 
+    /// The wire of that name; where an offer names none, the only one that there is.
+    pub fn wire(&self, named: Option<&str>) -> Option<&Wire> {
+        match named {
+            Some(name) => self.wires.get(name),
+            None if self.wires.len() == 1 => self.wires.values().next(),
+            None => None,
+        }
+    }
+
     /// The environment variable that overrides a base URL: `IMPASTO_FAL_QUEUE_URL`, and for the base
     /// `default` `IMPASTO_FAL_URL`.
     pub fn base_variable(&self, name: &str) -> String {

@@ -361,6 +361,12 @@ impl Wire {
         [&self.submit].into_iter().chain(others.into_iter().flatten()).collect()
     }
 
+    /// Whether the answer that has the result is a file.
+    pub fn ends_in_a_file(&self) -> bool {
+        let last = self.result.as_ref().or(self.poll.as_ref()).unwrap_or(&self.submit);
+        last.answer == Answer::Bytes
+    }
+
     /// What is wrong with it as a whole, if anything; `facts` are names that are always known.
     pub(crate) fn problem(&self, facts: &[&str]) -> Option<String> {
         let known = |name: &str| facts.contains(&name) || self.handle.contains_key(name);

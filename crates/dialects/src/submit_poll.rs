@@ -54,12 +54,7 @@ impl Dialect for SubmitPoll {
 
 /// How the jobs of an offer are spoken to.
 fn wire_of<'c>(offer: &Offer, provider: &'c Provider) -> Result<&'c Wire> {
-    let named = match &offer.wire {
-        Some(name) => provider.wires.get(name),
-        None if provider.wires.len() == 1 => provider.wires.values().next(),
-        None => None,
-    };
-    named.ok_or_else(|| {
+    provider.wire(offer.wire.as_deref()).ok_or_else(|| {
         let message = format!("`{}` does not say how `{}` is called", provider.id, offer.id);
         Error::new(ErrorKind::Internal, message).hint("name one of the provider's wires")
     })

@@ -20,6 +20,7 @@ use crate::provider::Provider;
 use crate::read::{Key, Node, Problems, Table, suggestion};
 use crate::size::Size;
 use crate::tariff::{Price, TimeEstimate, View};
+use crate::wire::Wire;
 
 /// The values of the keys of an offer that need the task to be read.
 struct Keys<'a> {
@@ -91,6 +92,8 @@ pub(super) fn read_offer(mut table: Table<'_>, model: &Model, catalog: &Catalog)
         problems.add(Diagnostic::error(span, "`time` is missing"));
     }
     let taken = read_taken(task, provider, &keys, problems);
+    let wire = wire.and_then(|node| read_wire(node, provider));
+    check_file(provider.wire(wire.as_deref()), &taken, keys.output);
     let (price, time) = read_rates(task, &taken, &keys, problems);
     let mut id = OfferId::of(&model.id, &provider.id, &task.id);
     if let Some(variant) = &variant {
@@ -103,7 +106,7 @@ pub(super) fn read_offer(mut table: Table<'_>, model: &Model, catalog: &Catalog)
         task: task.id.clone(),
         variant,
         endpoint: endpoint?,
-        wire: wire.and_then(|node| read_wire(node, provider)),
+        wire,
         version: version.unwrap_or_else(|| model.version.clone()),
         price: price?,
         count,
@@ -244,6 +247,23 @@ fn read_wire(node: Node<'_>, provider: &Provider) -> Option<String> {
         return None;
     }
     Some(name)
+}
+
+/// Reports an output that is the whole answer where the answer is no file, and the other way round.
+fn check_file(wire: Option<&Wire>, taken: &Taken, node: Option<Node<'_>>) {
+    let Some(((wire, outputs), node)) = wire.zip(taken.outputs.as_ref()).zip(node) else { return };
+    match (wire.ends_in_a_file(), outputs.is_whole_body()) {
+        (false, true) => {
+            let hint =
+                "take a wire with `answer = \"bytes\"`, or say where the answer has the file";
+            node.problem("the wire of this offer does not end in a file", Some(hint.to_owned()));
+        }
+        (true, false) => {
+            let hint = "say which output it is: file = \"body\"".to_owned();
+            node.problem("the wire of this offer ends in a file", Some(hint));
+        }
+        _ => {}
+    }
 }
 
 /// A list of inputs of the task, by name.

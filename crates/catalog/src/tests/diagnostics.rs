@@ -501,3 +501,24 @@ fn a_callback_goes_to_one_place_that_there_is() {
     check(body, "", "at = \"/hook\"", "nothing is asked for then");
     check(body, poll, "to = \"/hook\"", "to");
 }
+
+#[test]
+fn the_answer_is_the_file_where_the_wire_ends_in_one() {
+    let provider = format!(
+        "{PROVIDER}\n[base]\ndefault = {{ url = \"https://x.example\" }}\n[wires.file]\n\
+         submit = {{ method = \"POST\", path = \"/f\", body = \"json\", answer = \"bytes\" }}\n[wires.call]\n\
+         submit = {{ method = \"POST\", path = \"/c\", body = \"json\" }}\n"
+    );
+    let check = |wire: &str, output: &str, problem: &str| {
+        let model = pencil(&format!(
+            "price = \"free\"\nwire = \"{wire}\"\n[offers.input]\nprompt = {{}}\n[offers.output]\nimage = {output}"
+        ));
+        let told =
+            said(&[("providers/paper.toml", &provider), ("models/acme/pencil.toml", &model)]);
+        assert!(told.contains(problem) && told.is_empty() == problem.is_empty(), "{told}");
+    };
+    check("file", "\"body\"", "");
+    check("call", "\"/picture\"", "");
+    check("call", "{ file = \"body\" }", "the wire of this offer does not end in a file");
+    check("file", "\"/picture\"", "the wire of this offer ends in a file");
+}
