@@ -47,6 +47,9 @@ struct Place {
     is_told_the_key: bool,
 }
 
+/// What a provider says of a start that it has read and does not take, under whatever name it came.
+const JUDGED: [ErrorKind; 2] = [ErrorKind::InvalidInput, ErrorKind::Refused];
+
 impl<'a> Account<'a> {
     pub(crate) fn open(hosted: &'a Hosted, provider: &'a Provider) -> Result<Self> {
         let key = provider.key(|name| hosted.setting(name))?.map(Secret::new);
@@ -246,16 +249,25 @@ impl<'a> Account<'a> {
             ask = ask.header(header, idempotency_key);
         }
         let mut wait = Duration::from_millis(self.hosted.options().fetch_wait_ms);
-        for _ in 1..tries {
+        let mut doubt = None;
+        for number in 1..=tries {
             match self.ask(&ask, Purpose::Start).await {
-                Err(error) if error.kind == ErrorKind::InDoubt => {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
+                Ok(answer) => return Ok(answer),
+                // That it cannot be asked now says nothing about what it took before.
+                Err(error)
+                    if error.kind == ErrorKind::InDoubt
+                        || doubt.is_some() && !JUDGED.contains(&error.kind) =>
+                {
+                    doubt = doubt.or(Some(error));
                 }
-                settled => return settled,
+                Err(error) => return Err(error),
+            }
+            if number < tries {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
             }
         }
-        self.ask(&ask, Purpose::Start).await
+        Err(doubt.unwrap_or_else(|| Error::internal("a start was never sent")))
     }
 
     /// Reads a response to its end.

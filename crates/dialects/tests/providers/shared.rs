@@ -272,6 +272,27 @@ async fn who_does_nothing_twice_under_one_name_is_asked_again() {
     assert_eq!(names, [Some("run/step/2"); 3]);
 }
 
+#[tokio::test]
+async fn a_start_in_doubt_stays_so_until_its_name_is_judged() {
+    let started = |answers: [Reply; 3]| async move {
+        let server = server(move |_: &Arrived, count| answers[count as usize % 3].clone()).await;
+        let (house, mut provider) = (house(), provider(&server.url));
+        provider.idempotency_header = Some("idempotency-key".to_owned());
+        let account = house.account(&provider).unwrap();
+        let start = Ask::post("/start", json!({"a": 1}));
+        let started = account.start(&start, "run/step/1", 5_000).await;
+        (started.map(|_| ()).map_err(|error| error.kind), server.take_arrived().len())
+    };
+    let lost = || fine().manner(Manner::Reset);
+    let bad = |status| Reply::of(status, "application/json", b"{}".to_vec());
+    let doubt = Err(ErrorKind::InDoubt);
+    assert_eq!(started([lost(), bad(429), bad(503)]).await, (doubt, 3), "it may have been taken");
+    assert_eq!(started([lost(), bad(409), lost()]).await, (doubt, 3));
+    assert_eq!(started([lost(), bad(429), fine()]).await, (Ok(()), 3));
+    assert_eq!(started([lost(), bad(422), fine()]).await, (Err(ErrorKind::InvalidInput), 2));
+    assert_eq!(started([bad(429), fine(), fine()]).await, (Err(ErrorKind::RateLimited), 1));
+}
+
 #[test]
 fn a_handle_reads_back_whatever_is_in_it() {
     let facts = [("id".to_owned(), "a \"b\" \u{1f5bc}".to_owned())].into();
