@@ -429,6 +429,10 @@ impl Runner {
         let key = claim.key.clone();
         match self.task(claim, slot) {
             Ok(task) => turn.then.tasks.push((Box::new(task), begin)),
+            // It was begun, and nobody here can ask what became of it.
+            Err((attempt, _)) if !matches!(begin, Begin::Start) => {
+                self.inbox.send(Message::Event(Event::AttemptLost { key, attempt }));
+            }
             Err((attempt, error)) => {
                 let (cost, time_ms) = (Money::ZERO, 0);
                 self.inbox.send(Message::Event(Event::AttemptFailed {
@@ -517,6 +521,9 @@ impl Runner {
                 self.hub.started(turn.batch.at_ms);
                 let estimate = self.estimate(key, offer);
                 turn.enter((key, *attempt, offer), LedgerKind::Intent, estimate);
+                // What nobody knows the price of may cost something: it leaves as what is priced does.
+                turn.batch.durable |=
+                    self.candidate(key, offer).is_some_and(|candidate| candidate.is_unpriced);
             }
             Event::AttemptDone { key, attempt, output, cost, .. } => {
                 let Some(offer) = self.close(key, *attempt) else { return };
