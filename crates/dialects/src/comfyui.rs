@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use impasto_domain::{News, Result, Workbench};
-use impasto_engine::{Failure, Found, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Found, Job, Polled, StartCall, Started, Stopped};
 use impasto_net::{Message, WebSocket};
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
@@ -77,7 +77,7 @@ impl Dialect for ComfyUi {
         self.jobs.look(job).await
     }
 
-    async fn give_up(&self, job: &Job) -> Result<()> {
+    async fn give_up(&self, job: &Job) -> Result<Stopped> {
         self.jobs.give_up(job).await
     }
 

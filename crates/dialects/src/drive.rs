@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use impasto_catalog::{FileIn, Measured, Offer, Outputs, Request};
 use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, Type, Workbench};
-use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started};
+use impasto_engine::{Ended, Failure, Found, Job, Polled, StartCall, Started, Stopped};
 use impasto_net::{BoxFuture, Response};
 use serde_json::Value as Json;
 
@@ -13,6 +13,19 @@ use crate::sound::{Live, Samples};
 
 /// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
 const ABOUT_ASKING: [u16; 6] = [401, 402, 403, 408, 425, 429];
+/// Statuses of a job that is not known yet, or not any more: it may have been done all the same.
+const NOT_KNOWN: [u16; 2] = [404, 410];
+
+/// Whether a bad answer says nothing about the job, only about asking.
+pub(crate) fn is_about_asking(status: u16) -> bool {
+    !(200..500).contains(&status) || ABOUT_ASKING.contains(&status)
+}
+
+/// Whether a bad answer to the question how a job stands says nothing about the job.
+pub(crate) fn tells_nothing_of_the_job(account: &Account<'_>, answer: &Answer) -> bool {
+    let status = answer.status;
+    is_about_asking(status) || NOT_KNOWN.contains(&status) && !account.knows(answer)
+}
 
 /// An attempt that is about to be started.
 pub(crate) struct Begun<'c> {
@@ -226,16 +239,9 @@ impl<'j> Running<'j> {
     pub(crate) async fn look(&self, ask: &Ask) -> Result<Result<Answer, Polled>> {
         let answer = self.account.ask_any(ask, Purpose::Ask).await?;
         if let Some(error) = self.account.judge(&answer, Purpose::Ask) {
-            let status = answer.status;
-            if error.retry || status >= 500 || ABOUT_ASKING.contains(&status) || status < 200 {
+            if error.retry || tells_nothing_of_the_job(&self.account, &answer) {
                 return Err(Error { retry: true, ..error });
             }
-            let error = match error.kind {
-                ErrorKind::NotFound => {
-                    Error { kind: ErrorKind::ProviderFailed, ..error }.context("the job is gone")
-                }
-                _ => error,
-            };
             return Ok(Err(self.failed(error)));
         }
         if answer.is_json {
@@ -269,6 +275,11 @@ impl<'j> Running<'j> {
         Polled::Failed(Failure { error, cost: Money::ZERO })
     }
 
+    /// It was done, and what it made cannot be had.
+    pub(crate) fn wasted(&self, error: Error) -> Polled {
+        self.ended(error, self.handle.expected)
+    }
+
     fn ended(&self, error: Error, cost: Money) -> Polled {
         self.account.forget_lines(&self.job.handle);
         let error = Error { retry: false, ..error }.at(&self.offer.id);
@@ -292,11 +303,11 @@ impl<'j> Running<'j> {
     }
 
     /// Asks it to stop. That it is over already, or gone, is no error.
-    pub(crate) async fn stop(&self, ask: &Ask) -> Result<()> {
+    pub(crate) async fn stop(&self, ask: &Ask) -> Result<Stopped> {
         let answer = self.account.ask_any(ask, Purpose::Ask).await?;
         match answer.status {
-            404 | 409 | 410 => Ok(()),
-            _ => self.account.judge(&answer, Purpose::Ask).map_or(Ok(()), Err),
+            404 | 409 | 410 => Ok(Stopped::WasOver),
+            _ => self.account.judge(&answer, Purpose::Ask).map_or(Ok(Stopped::Heeded), Err),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use impasto_catalog::Provider;
 use impasto_domain::Result;
-use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started};
+use impasto_engine::{Driver, Failure, Found, Job, Polled, StartCall, Started, Stopped};
 use impasto_net::BoxFuture;
 
 use crate::drive::find_by_starting;
@@ -20,7 +20,7 @@ pub(crate) trait Dialect: Send + Sync {
     fn look(&self, job: &Job) -> impl Future<Output = Result<Polled>> + Send;
 
     /// Asks the provider to stop a job.
-    fn give_up(&self, job: &Job) -> impl Future<Output = Result<()>> + Send;
+    fn give_up(&self, job: &Job) -> impl Future<Output = Result<Stopped>> + Send;
 
     /// Looks for an attempt that may have been started.
     fn find(&self, call: &StartCall) -> impl Future<Output = Result<Found>> + Send {
@@ -44,7 +44,7 @@ impl<D: Dialect> Driver for Remote<D> {
         Box::pin(async move { self.0.look(&job).await })
     }
 
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<()>> {
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<Stopped>> {
         Box::pin(async move { self.0.give_up(&job).await })
     }
 

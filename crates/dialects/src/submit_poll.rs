@@ -16,7 +16,7 @@ pub(crate) use start::attempt_name;
 
 use impasto_catalog::{Offer, Outputs, Provider, Wire};
 use impasto_domain::{Error, ErrorKind, Result};
-use impasto_engine::{Failure, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started, Stopped};
 
 use crate::hosted::Hosted;
 use crate::remote::Dialect;
@@ -47,7 +47,7 @@ impl Dialect for SubmitPoll {
         self.running(job)?.poll().await
     }
 
-    async fn give_up(&self, job: &Job) -> Result<()> {
+    async fn give_up(&self, job: &Job) -> Result<Stopped> {
         self.running(job)?.cancel().await
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use impasto_domain::{Error, Result, Value, Values};
 use impasto_engine::{
     Driver, Ended, Engine, Failure, Job, Polled, Request, RunHandle, Source, StartCall, Started,
+    Stopped,
 };
 use impasto_store::{BoxFuture, MemoryBlobs};
 use impasto_testkit::Stage;
@@ -42,8 +43,8 @@ impl Driver for Never {
         Box::pin(async { Ok(Polled::Running { after_ms: Some(60_000) }) })
     }
 
-    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<Stopped, Error>> {
+        Box::pin(async { Ok(Stopped::Heeded) })
     }
 }
 
@@ -60,8 +61,8 @@ impl Driver for Echo {
         Box::pin(async { Err(Error::not_found("no job outlives its start here")) })
     }
 
-    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<Stopped, Error>> {
+        Box::pin(async { Ok(Stopped::Heeded) })
     }
 }
 

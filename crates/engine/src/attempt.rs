@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use impasto_catalog::BilledOn;
 use impasto_domain::{Error, ErrorKind, InstanceKey, Money, RunId, Values};
 use impasto_store::Durable;
 use impasto_workflow::Event;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::EngineOptions;
 use crate::bench::Stop;
-use crate::driver::{Driver, Ended, Failure, Found, Job, Polled, StartCall, Started};
+use crate::driver::{Driver, Ended, Failure, Found, Job, Polled, StartCall, Started, Stopped};
 use crate::prepare::Prepare;
 use crate::runner::{Inbox, Message};
 
@@ -175,7 +176,21 @@ impl AttemptTask {
             Err(failure) if failure.error.kind == ErrorKind::InDoubt => {
                 Box::pin(self.found(call, &failure.error)).await
             }
+            // Of what is not taken only a refusal is billed, by those who bill whatever becomes of a call.
+            Err(failure) if failure.error.kind == ErrorKind::Refused => {
+                Begun::Over(Ending::Failed(self.billed(failure)))
+            }
             Err(failure) => Begun::Over(Ending::Failed(failure)),
+        }
+    }
+
+    /// A failure with what it costs where a call is billed whatever becomes of it.
+    fn billed(&self, failure: Failure) -> Failure {
+        let offer = self.call.catalog.offer(&self.call.offer);
+        let always = offer.is_ok_and(|offer| offer.price.billed_on == BilledOn::Always);
+        match always && failure.cost.is_zero() {
+            true => Failure { cost: self.call.estimate, ..failure },
+            false => failure,
         }
     }
 
@@ -259,18 +274,37 @@ impl AttemptTask {
         Box::pin(self.stop_job(handle, error)).await
     }
 
-    /// Asks the provider to stop, and takes what the job still gives, late as it is.
+    /// Asks the provider to stop, and takes what the job still gives, late as it is. It comes to nothing
+    /// only where the provider says so: whatever may have been done may be billed.
     async fn stop_job(&self, handle: &str, error: Error) -> Ending {
         self.stop.ask();
-        let cancelled = self.driver.cancel(self.job(handle)).await;
-        let ending = tokio::time::timeout(self.grace(), self.poll_to_the_end(handle)).await;
-        match (ending, cancelled) {
-            (Ok(Ending::Done(ended)), _) => Ending::Done(ended),
-            (Ok(Ending::Failed(failure)), _) => {
-                Ending::Failed(Failure { error, cost: failure.cost })
+        // There are providers that delete what they are asked to stop, also if it is done.
+        let look = tokio::time::timeout(self.grace(), self.look(handle, &mut 0)).await;
+        if let Ok(Look::Over(ending)) = look {
+            return Self::late_ending(*ending, error);
+        }
+        let stopped = self.driver.cancel(self.job(handle)).await;
+        let patience = match stopped {
+            Ok(Stopped::WasOver) => Duration::from_millis(self.options.late_result_ms),
+            _ => self.grace(),
+        };
+        match (tokio::time::timeout(patience, self.poll_to_the_end(handle)).await, stopped) {
+            (Ok(ending @ (Ending::Done(_) | Ending::Failed(_))), _) => {
+                Self::late_ending(ending, error)
             }
-            (_, Ok(())) => error.into(),
-            (_, Err(_)) => Ending::Lost,
+            (_, Ok(Stopped::Heeded)) => Ending::Failed(self.billed(error.into())),
+            (_, Ok(Stopped::WasOver) | Err(_)) => Ending::Lost,
+        }
+    }
+
+    /// How a job ended that was to be stopped for this reason. What was paid for is not paid again.
+    fn late_ending(ending: Ending, reason: Error) -> Ending {
+        match ending {
+            Ending::Failed(Failure { cost, .. }) => {
+                let retry = reason.retry && cost.is_zero();
+                Ending::Failed(Failure { error: Error { retry, ..reason }, cost })
+            }
+            other => other,
         }
     }
 
@@ -283,8 +317,7 @@ impl AttemptTask {
             // What was hinted until now, by somebody faster than the answer to the start too, is answered
             // by this look.
             self.stop.take_hint();
-            let polled = self.driver.poll(self.job(handle)).await;
-            match self.polled(polled, &mut failures) {
+            match self.look(handle, &mut failures).await {
                 Look::Over(ending) => return *ending,
                 // A provider that cannot be asked is not asked more often for what it hints.
                 Look::Again { asked } if failures > 0 => {
@@ -313,17 +346,17 @@ impl AttemptTask {
         *hinted = Some(Instant::now());
     }
 
-    /// What an answer to a poll asks for, when so many looks before it have failed.
-    fn polled(&self, polled: Result<Polled, Error>, failures: &mut u32) -> Look {
+    /// Asks for a job and says what follows, when so many looks before it have failed.
+    async fn look(&self, handle: &str, failures: &mut u32) -> Look {
         let over = |ending: Ending| Look::Over(Box::new(ending));
-        match polled {
+        match self.driver.poll(self.job(handle)).await {
             Ok(Polled::Done(ended)) => over(Ending::Done(ended)),
-            Ok(Polled::Failed(failure)) => over(Ending::Failed(failure)),
+            Ok(Polled::Failed(failure)) => over(Ending::Failed(self.billed(failure))),
             Ok(Polled::Running { after_ms }) => {
                 *failures = 0;
                 Look::Again { asked: after_ms.map(|ms| Duration::from_millis(ms.max(1))) }
             }
-            Err(error) if !error.retry => over(error.into()),
+            // Who cannot be asked may have done it all the same.
             Err(_) if *failures >= self.options.poll_failures_max => over(Ending::Lost),
             Err(error) => {
                 *failures += 1;

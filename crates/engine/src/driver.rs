@@ -146,6 +146,15 @@ pub enum Polled {
     Failed(Failure),
 }
 
+/// What came of asking a provider to stop a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was under way, and stops.
+    Heeded,
+    /// It was over already, or nobody there knows it any more: it may have been done, and billed.
+    WasOver,
+}
+
 /// What is known of an attempt of which no handle was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -168,11 +177,12 @@ pub trait Driver: Send + Sync {
     /// Starts an attempt. Called at most once for each attempt number, in all processes together.
     fn start(&self, call: StartCall) -> BoxFuture<'_, Result<Started, Failure>>;
 
-    /// Asks for a job. An error that is retryable says nothing about the job, only about asking.
+    /// Asks for a job. An error says nothing about the job, only about asking: a job that failed is
+    /// [`Polled::Failed`].
     fn poll(&self, job: Job) -> BoxFuture<'_, Result<Polled, Error>>;
 
     /// Asks the provider to stop a job. The job still ends by [`Driver::poll`].
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>>;
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<Stopped, Error>>;
 
     /// Why a provider cannot be used now, and what to do about it; nothing if it can. What must be
     /// set before it can be used is looked for in the environment.

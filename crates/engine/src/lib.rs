@@ -33,7 +33,7 @@ mod summary;
 mod updates;
 
 pub use bench::{Addresses, ProgressFn};
-pub use driver::{Driver, Ended, Failure, Found, Job, Polled, Slot, StartCall, Started};
+pub use driver::{Driver, Ended, Failure, Found, Job, Polled, Slot, StartCall, Started, Stopped};
 pub use engine::{Answer, Engine, Left, RunHandle, Submitted};
 pub use figures::{DURATION_BOUNDS_MS, EngineFigures, OfferFigures};
 pub use hints::{AttemptName, Callbacks};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use impasto_domain::{Error, InstanceKey, Operation, Result};
 use impasto_store::BoxFuture;
 
-use crate::driver::{Driver, Ended, Failure, Found, Job, Polled, StartCall, Started};
+use crate::driver::{Driver, Ended, Failure, Found, Job, Polled, StartCall, Started, Stopped};
 
 /// How an attempt is made to misbehave, for demonstrations and tests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,8 +104,8 @@ impl Driver for OperationsDriver {
         Box::pin(async move { Err(error) })
     }
 
-    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn cancel(&self, _job: Job) -> BoxFuture<'_, Result<Stopped, Error>> {
+        Box::pin(async { Ok(Stopped::Heeded) })
     }
 
     fn find(&self, _call: StartCall) -> BoxFuture<'_, Result<Found, Error>> {

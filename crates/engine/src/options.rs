@@ -20,6 +20,9 @@ pub struct EngineOptions {
     pub poll_failures_max: u32,
     /// How long an attempt that was asked to stop may take to do so, in milliseconds.
     pub stop_grace_ms: u64,
+    /// How long a result may take to come that was there when its attempt was asked to stop, in
+    /// milliseconds.
+    pub late_result_ms: u64,
     /// How often the store is asked for runs that somebody wants cancelled, in milliseconds.
     pub cancel_watch_ms: u64,
     /// Updates that a listener may be behind before it has to read from the store.
@@ -53,6 +56,7 @@ impl Default for EngineOptions {
             hint_every_ms: 1_000,
             poll_failures_max: 20,
             stop_grace_ms: 3_000,
+            late_result_ms: 60_000,
             cancel_watch_ms: 300,
             update_backlog: 4_096,
             known_plans: 16,

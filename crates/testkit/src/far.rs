@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use impasto_domain::{Digest, Error, Money, Result, Value, Values};
-use impasto_engine::{Driver, Ended, Failure, Found, Job, Polled, StartCall, Started};
+use impasto_engine::{Driver, Ended, Failure, Found, Job, Polled, StartCall, Started, Stopped};
 use impasto_store::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -137,12 +137,13 @@ impl Driver for FarProvider {
         Box::pin(async move { self.look(&job.handle) })
     }
 
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<Stopped, Error>> {
         Box::pin(async move {
             let mut taken = self.read(&job.handle)?;
             self.note(&format!("cancel {}", taken.key))?;
             taken.cancelled = now_ms() < taken.ready_ms;
-            self.write(&self.job_path(&job.handle), &taken)
+            self.write(&self.job_path(&job.handle), &taken)?;
+            Ok(if taken.cancelled { Stopped::Heeded } else { Stopped::WasOver })
         })
     }
 

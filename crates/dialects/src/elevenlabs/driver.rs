@@ -5,7 +5,7 @@
 
 use impasto_catalog::{Body, Outputs};
 use impasto_domain::{Error, MediaKind, Result};
-use impasto_engine::{Failure, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started, Stopped};
 use serde_json::json;
 
 use super::{dubbing, speech};
@@ -82,9 +82,9 @@ impl Dialect for ElevenLabs {
         }
     }
 
-    async fn give_up(&self, job: &Job) -> Result<()> {
+    async fn give_up(&self, job: &Job) -> Result<Stopped> {
         let running = Running::new(&self.hosted, job)?;
-        if running.is_kept() { Ok(()) } else { dubbing::give_up(&running).await }
+        if running.is_kept() { Ok(Stopped::WasOver) } else { dubbing::give_up(&running).await }
     }
 }
 

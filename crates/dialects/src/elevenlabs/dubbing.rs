@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use impasto_catalog::Body;
 use impasto_domain::{Error, ErrorKind, Result};
-use impasto_engine::{Failure, Polled, Started};
+use impasto_engine::{Failure, Polled, Started, Stopped};
 
 use super::driver::form_of;
 use crate::drive::{Begun, Running, text_at};
@@ -64,6 +64,6 @@ pub(super) async fn look(running: &Running<'_>) -> Result<Polled> {
 }
 
 /// There is no other way to stop one than to delete it.
-pub(super) async fn give_up(running: &Running<'_>) -> Result<()> {
+pub(super) async fn give_up(running: &Running<'_>) -> Result<Stopped> {
     running.stop(&Ask::of("DELETE", format!("/v1/{ENDPOINT}/{}", running.id()?))).await
 }

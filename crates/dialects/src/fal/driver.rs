@@ -5,7 +5,7 @@
 //! - `COMPLETED` says that it is over; whether it went well is said by the result.
 
 use impasto_domain::{Error, Result};
-use impasto_engine::{Failure, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started, Stopped};
 use serde::Deserialize;
 
 use super::wire::{ERROR_TYPE, LogLine, Status, Submitted, WEBHOOK};
@@ -78,18 +78,18 @@ impl Dialect for Fal {
         }
     }
 
-    async fn give_up(&self, job: &Job) -> Result<()> {
+    async fn give_up(&self, job: &Job) -> Result<Stopped> {
         let running = Running::new(&self.hosted, job)?;
         if running.is_kept() {
-            return Ok(());
+            return Ok(Stopped::WasOver);
         }
         let ask = Ask::of("PUT", format!("{}/cancel", place_of(&running)?));
         let answer = running.account.ask_any(&ask, Purpose::Ask).await?;
         let is_over = text_at(&answer.json, "/status") == Some("ALREADY_COMPLETED");
         match answer.status {
-            400 if is_over => Ok(()),
-            404 => Ok(()),
-            _ => running.account.judge(&answer, Purpose::Ask).map_or(Ok(()), Err),
+            400 if is_over => Ok(Stopped::WasOver),
+            404 => Ok(Stopped::WasOver),
+            _ => running.account.judge(&answer, Purpose::Ask).map_or(Ok(Stopped::Heeded), Err),
         }
     }
 }
@@ -137,7 +137,7 @@ async fn result(running: &Running<'_>, place: &str) -> Result<Polled> {
             let retry = error.retry && running.account.knows(&answer);
             Ok(running.failed(Error { retry, ..error }))
         }
-        404 | 410 => Ok(running.failed(error.context("the result is gone"))),
+        404 | 410 => Ok(running.wasted(error.context("the result is gone"))),
         _ => Err(Error { retry: true, ..error }),
     }
 }

@@ -4,7 +4,7 @@
 
 use impasto_catalog::Body;
 use impasto_domain::{MediaKind, Result};
-use impasto_engine::{Failure, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started, Stopped};
 
 use super::{content, operations};
 use crate::drive::{Begun, Running, output_of_kind};
@@ -94,10 +94,10 @@ impl Dialect for Gemini {
         }
     }
 
-    async fn give_up(&self, job: &Job) -> Result<()> {
+    async fn give_up(&self, job: &Job) -> Result<Stopped> {
         let running = Running::new(&self.hosted, job)?;
         if running.is_kept() {
-            return Ok(());
+            return Ok(Stopped::WasOver);
         }
         let path = format!("{}/{}:cancel", root(self.side), running.id()?);
         running.stop(&Ask::post(path, serde_json::json!({}))).await

@@ -4,7 +4,7 @@
 
 use impasto_catalog::Body;
 use impasto_domain::{MediaKind, Result};
-use impasto_engine::{Failure, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started, Stopped};
 use serde_json::Value as Json;
 
 use super::{images, sounds, videos};
@@ -63,9 +63,9 @@ impl Dialect for OpenAi {
         }
     }
 
-    async fn give_up(&self, job: &Job) -> Result<()> {
+    async fn give_up(&self, job: &Job) -> Result<Stopped> {
         let running = Running::new(&self.hosted, job)?;
-        if running.is_kept() { Ok(()) } else { videos::give_up(&running).await }
+        if running.is_kept() { Ok(Stopped::WasOver) } else { videos::give_up(&running).await }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Videos, which are jobs.
 
 use impasto_domain::{ErrorKind, Result};
-use impasto_engine::{Failure, Polled, Started};
+use impasto_engine::{Failure, Polled, Started, Stopped};
 use serde_json::Value as Json;
 
 use super::driver::form_of;
@@ -51,6 +51,6 @@ async fn fetch(running: &Running<'_>, path: &str) -> Result<Polled> {
 }
 
 /// There is no other way to stop one than to delete it.
-pub(super) async fn give_up(running: &Running<'_>) -> Result<()> {
+pub(super) async fn give_up(running: &Running<'_>) -> Result<Stopped> {
     running.stop(&Ask::of("DELETE", format!("/videos/{}", running.id()?))).await
 }

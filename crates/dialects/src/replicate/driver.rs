@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use impasto_catalog::{Measured, Unit};
 use impasto_domain::{Error, ErrorKind, Money, Result};
-use impasto_engine::{Failure, Job, Polled, StartCall, Started};
+use impasto_engine::{Failure, Job, Polled, StartCall, Started, Stopped};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
@@ -94,10 +94,10 @@ impl Dialect for Replicate {
         }
     }
 
-    async fn give_up(&self, job: &Job) -> Result<()> {
+    async fn give_up(&self, job: &Job) -> Result<Stopped> {
         let running = Running::new(&self.hosted, job)?;
         if running.is_kept() {
-            return Ok(());
+            return Ok(Stopped::WasOver);
         }
         running.stop(&Ask::of("POST", format!("{PREDICTIONS}/{}/cancel", running.id()?))).await
     }

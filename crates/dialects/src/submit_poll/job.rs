@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use impasto_catalog::{Answer as Kind, JobState, Offer, Outputs, Progress, Wire};
 use impasto_domain::{Error, ErrorKind, Money, Result, Workbench};
-use impasto_engine::{Ended, Failure, Job, Polled};
+use impasto_engine::{Ended, Failure, Job, Polled, Stopped};
 use serde_json::Value as Json;
 
 use super::items::{ItemCall, later_ask};
 use super::{SubmitPoll, outputs_of, wire_of};
+use crate::drive::{is_about_asking, tells_nothing_of_the_job};
 use crate::hosted::{Account, Answer, Handle, Purpose};
-
-/// Statuses that say nothing about the job: who asks is not let in, is too fast, or asks in vain.
-const ABOUT_ASKING: [u16; 6] = [401, 402, 403, 408, 425, 429];
 
 /// A job and how it is spoken to.
 pub(super) struct Running<'c> {
@@ -78,17 +76,9 @@ impl Running<'_> {
         if is_a_state && (answer.is_success() || table.is_some_and(|table| table.http)) {
             return Ok(None);
         }
-        let status = answer.status;
-        let about_asking = status >= 500 || ABOUT_ASKING.contains(&status) || status < 200;
-        if error.retry || about_asking {
+        if error.retry || tells_nothing_of_the_job(&self.account, answer) {
             return Err(Error { retry: true, ..error });
         }
-        let error = match error.kind {
-            ErrorKind::NotFound => {
-                Error { kind: ErrorKind::ProviderFailed, ..error }.context("the job is gone")
-            }
-            _ => error,
-        };
         Ok(Some(self.failed(error, answer)))
     }
 
@@ -126,9 +116,7 @@ impl Running<'_> {
         }
         let result = self.account.ask_any(&ask, Purpose::Ask).await?;
         if let Some(error) = self.account.judge(&result, Purpose::Ask) {
-            let status = result.status;
-            let about_asking = status >= 500 || ABOUT_ASKING.contains(&status);
-            if error.retry || about_asking {
+            if error.retry || is_about_asking(result.status) {
                 return Err(Error { retry: true, ..error });
             }
             return Ok(self.lost(error, answer));
@@ -192,9 +180,9 @@ impl Running<'_> {
         }
     }
 
-    pub(super) async fn cancel(&self) -> Result<()> {
+    pub(super) async fn cancel(&self) -> Result<Stopped> {
         if self.handle.is_over() {
-            return Ok(());
+            return Ok(Stopped::WasOver);
         }
         let Some(call) = &self.wire.cancel else {
             let message = format!("{} cannot be asked to stop", self.account.provider.title);
@@ -204,8 +192,8 @@ impl Running<'_> {
         let answer = self.account.ask_any(&ask, Purpose::Ask).await?;
         match answer.status {
             // It is over already, or gone.
-            404 | 409 | 410 => Ok(()),
-            _ => self.account.judge(&answer, Purpose::Ask).map_or(Ok(()), Err),
+            404 | 409 | 410 => Ok(Stopped::WasOver),
+            _ => self.account.judge(&answer, Purpose::Ask).map_or(Ok(Stopped::Heeded), Err),
         }
     }
 }

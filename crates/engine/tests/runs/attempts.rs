@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use impasto_domain::{Error, ErrorKind, Value, Values};
 use impasto_engine::{
     Driver, Failure, Found, Job, OperationsDriver, Polled, Request, Source, StartCall, Started,
+    Stopped,
 };
 use impasto_store::BoxFuture;
 use impasto_testkit::{FAR_PRICE, Oracle, Stage};
@@ -106,7 +107,7 @@ impl Driver for Muffled {
         self.0.poll(job)
     }
 
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<Stopped, Error>> {
         self.0.cancel(job)
     }
 

@@ -8,6 +8,7 @@ use impasto_catalog::Base;
 use impasto_domain::{Error, RunId};
 use impasto_engine::{
     AttemptName, Driver, Ended, Engine, Failure, Job, Polled, RunHandle, StartCall, Started,
+    Stopped,
 };
 use impasto_store::BoxFuture;
 use impasto_testkit::Stage;
@@ -84,8 +85,8 @@ impl Driver for Asked {
         })
     }
 
-    fn cancel(&self, _: Job) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn cancel(&self, _: Job) -> BoxFuture<'_, Result<Stopped, Error>> {
+        Box::pin(async { Ok(Stopped::Heeded) })
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use impasto_domain::{Error, ErrorKind, InstanceKey};
-use impasto_engine::{Driver, Durable, Failure, Job, Polled, Request, Source, StartCall, Started};
+use impasto_engine::{
+    Driver, Durable, Failure, Job, Polled, Request, Source, StartCall, Started, Stopped,
+};
 use impasto_store::{BoxFuture, MemoryBlobs, MemoryRuns};
 use impasto_testkit::{FarOptions, FarProvider, Oracle, Stage};
 use impasto_testkit::{SqliteOptions, SqliteRuns};
@@ -50,7 +52,7 @@ impl Driver for Ready {
         self.0.poll(job)
     }
 
-    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<(), Error>> {
+    fn cancel(&self, job: Job) -> BoxFuture<'_, Result<Stopped, Error>> {
         self.0.cancel(job)
     }
 }

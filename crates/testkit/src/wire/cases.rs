@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use impasto_catalog::BilledOn;
 use impasto_domain::{Error, ErrorKind, MediaKind, Money, Result, TenantId};
 use impasto_engine::{
     Driver, Engine, EngineOptions, FileTools, Importer, Parts, Request, RunReport, Source,
@@ -269,8 +270,12 @@ fn asking() -> Vec<Case> {
         slipping("asking: 401 for ever", Role::Ask, status(u32::MAX, 401, SORRY), |wire| {
             wire.is_asked().then(parked)
         }),
+        slipping("asking: 404 once", Role::Ask, status(1, 404, SORRY), |wire| {
+            wire.is_asked().then(fine)
+        }),
+        // It was taken, and may have been done.
         slipping("asking: 404 for ever", Role::Ask, status(u32::MAX, 404, SORRY), |wire| {
-            wire.is_asked().then(|| failed(ErrorKind::ProviderFailed, 1))
+            wire.is_asked().then(parked)
         }),
     ]
 }
@@ -396,7 +401,8 @@ pub async fn check(setting: &Setting, case: &Case) -> Result<Verdict> {
     let (outcome, report) = run(setting, case, &url, &naughty).await?;
     let took_ms = began.elapsed().as_millis() as u64;
     let mut faults = honest.complaints();
-    faults.extend(judge(&expected, &outcome, &report, &naughty));
+    let billed_on = setting.narrowed.catalog.offer(&setting.narrowed.offer)?.price.billed_on;
+    faults.extend(judge(&expected, &outcome, &report, (&naughty, billed_on)));
     if took_ms < case.least_ms {
         faults.push(format!("it took {took_ms} ms, and was to wait {} ms", case.least_ms));
     }
@@ -484,7 +490,7 @@ fn judge(
     expected: &Expected,
     outcome: &Outcome,
     report: &RunReport,
-    naughty: &Naughty<dyn Honest>,
+    (naughty, billed_on): (&Naughty<dyn Honest>, BilledOn),
 ) -> Vec<String> {
     let mut faults = Vec::new();
     let end = end_of(outcome, report);
@@ -508,7 +514,7 @@ fn judge(
     if starts > attempts.count() as u32 {
         faults.push(format!("{starts} starts, and fewer attempts are written down"));
     }
-    if let Some(bill) = bill(expected, end, report, naughty)
+    if let Some(bill) = bill(expected, end, report, (naughty, billed_on))
         && bill != report.totals.cost
     {
         faults.push(format!("the ledger says {}, not {bill}", report.totals.cost));
@@ -521,9 +527,16 @@ fn bill(
     expected: &Expected,
     end: Option<End>,
     report: &RunReport,
-    naughty: &Naughty<dyn Honest>,
+    (naughty, billed_on): (&Naughty<dyn Honest>, BilledOn),
 ) -> Option<Money> {
-    if !expected.is_billed && end != Some(End::Succeeded) {
+    // What was taken, or refused, where that is billed, too.
+    let always = billed_on == BilledOn::Always
+        && match end {
+            Some(End::Failed(kind)) => kind == ErrorKind::Refused || naughty.honest().taken() > 0,
+            Some(End::Cancelled) => true,
+            _ => false,
+        };
+    if !expected.is_billed && !always && end != Some(End::Succeeded) {
         return Some(Money::ZERO);
     }
     let planned = || report.steps.iter().find_map(|step| step.candidate()).map(|one| one.cost);
