@@ -8,6 +8,8 @@ use minijinja::{Error as JinjaError, ErrorKind as JinjaErrorKind, Value as Jinja
 
 /// The most parts that the result of an expression may have.
 const MAX_PARTS: usize = 100_000;
+/// The most bytes that its texts may have together.
+const MAX_TEXT_BYTES: usize = 4 << 20;
 /// The deepest nesting of the result of an expression.
 const MAX_DEPTH: usize = 64;
 
@@ -69,13 +71,29 @@ pub(crate) fn to_jinja(value: &Value) -> Jinja {
 
 /// The value that Jinja gave, or why it cannot be one.
 pub(crate) fn from_jinja(value: &Jinja) -> Result<Value, String> {
-    let mut parts = 0;
-    read(value, 0, &mut parts)
+    read(value, 0, &mut Room { parts: MAX_PARTS, text_bytes: MAX_TEXT_BYTES })
 }
 
-fn read(value: &Jinja, depth: usize, parts: &mut usize) -> Result<Value, String> {
-    *parts += 1;
-    if *parts > MAX_PARTS || depth > MAX_DEPTH {
+/// What there is still room for.
+struct Room {
+    parts: usize,
+    text_bytes: usize,
+}
+
+impl Room {
+    /// Takes room for a part; whether there was some.
+    fn take(&mut self, part: &Jinja) -> bool {
+        let text_bytes = part.as_str().map_or(0, str::len);
+        let left = self.parts.checked_sub(1).zip(self.text_bytes.checked_sub(text_bytes));
+        if let Some((parts, text_bytes)) = left {
+            *self = Self { parts, text_bytes };
+        }
+        left.is_some()
+    }
+}
+
+fn read(value: &Jinja, depth: usize, parts: &mut Room) -> Result<Value, String> {
+    if depth > MAX_DEPTH || !parts.take(value) {
         return Err("the expression gives too much data".into());
     }
     Ok(match value.kind() {
@@ -112,7 +130,7 @@ fn number(value: &Jinja) -> Result<Value, String> {
     }
 }
 
-fn map(value: &Jinja, depth: usize, parts: &mut usize) -> Result<Value, String> {
+fn map(value: &Jinja, depth: usize, parts: &mut Room) -> Result<Value, String> {
     let keys = value.try_iter().map_err(|error| error.to_string())?;
     let entries = keys.map(|key| {
         let held = value.get_item(&key).map_err(|error| error.to_string())?;

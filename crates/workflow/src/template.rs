@@ -10,12 +10,15 @@ use std::sync::LazyLock;
 use impasto_domain::{Value, Values};
 use minijinja::{Environment, Expression as Code, UndefinedBehavior, Value as Jinja};
 
-use crate::convert::{ASSET_FACTS, asset_fact, flatten, from_jinja, to_jinja};
+use crate::convert::{ASSET_FACTS, asset_fact, from_jinja, to_jinja};
+use crate::product::{Path, factors, path};
 use crate::reference::{Access, Problem, Reference, Root, scan};
-use crate::suggest;
+use crate::{filters, suggest};
 
 /// How much work one expression may do, in instructions of the Jinja machine.
 const FUEL: u64 = 200_000;
+/// The longest expression, in bytes: what it is made of grows with it.
+const EXPRESSION_BYTES_MAX: usize = 4096;
 /// The longest text that a template may give, in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
@@ -43,7 +46,7 @@ static JINJA: LazyLock<Environment<'static>> = LazyLock::new(|| {
     jinja.set_fuel(Some(FUEL));
     jinja.set_debug(true);
     jinja.remove_global("debug");
-    jinja.add_filter("flatten", |value: Jinja| flatten(&value));
+    filters::install(&mut jinja);
     jinja
 });
 
@@ -76,6 +79,8 @@ pub(crate) enum Segment {
 #[derive(Debug)]
 pub(crate) struct Expression {
     pub(crate) references: Vec<Reference>,
+    /// The names that are multiplied, which must be numbers.
+    factors: Vec<Path>,
     /// Absent for a reference alone, which is followed directly.
     code: Option<Code<'static, 'static>>,
     /// Where it begins in its text, in bytes.
@@ -204,8 +209,19 @@ impl Expression {
         if let Ok(uses) = &uses
             && uses.lone
         {
-            return Ok(Self { references: uses.references.clone(), code: None, start });
+            let (references, factors) = (uses.references.clone(), Vec::new());
+            return Ok(Self { references, factors, code: None, start });
         }
+        let whole = |message: String| vec![Problem::new(0..expression.len(), message)];
+        if expression.len() > EXPRESSION_BYTES_MAX {
+            let message = format!("an expression has at most {EXPRESSION_BYTES_MAX} bytes");
+            return Err(whole(message));
+        }
+        // Before it is compiled, which computes what is constant.
+        let factors = factors(expression).map_err(|problem| {
+            let hint = "write `| int`, `| float` or `| length` behind what is to be a number";
+            whole(problem.to_owned()).into_iter().map(|one| one.hint(hint)).collect::<Vec<_>>()
+        })?;
         let code = JINJA.compile_expression_owned(expression.to_owned()).map_err(|error| {
             let place = error.range().filter(|r| r.end <= expression.len() && r.start < r.end);
             let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
@@ -228,7 +244,7 @@ impl Expression {
         let mut problems = unknown(&uses.filters, FILTERS, "filter");
         problems.extend(unknown(&uses.tests, TESTS, "test"));
         if problems.is_empty() {
-            Ok(Self { references: uses.references, code: Some(code), start })
+            Ok(Self { references: uses.references, factors, code: Some(code), start })
         } else {
             Err(problems)
         }
@@ -241,6 +257,16 @@ impl Expression {
             };
             return follow(reference, scope);
         };
+        for reference in &self.references {
+            if self.factors.contains(&path(reference)) {
+                let factor = follow(reference, scope)?;
+                if factor.as_number().is_none() {
+                    let (name, found) = (path(reference).join("."), factor.type_name());
+                    return Err(format!("only numbers are multiplied, and `{name}` is {found}"));
+                }
+            }
+        }
+        filters::begin();
         let value = code.eval(self.context(scope)?).map_err(|error| {
             let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
             format!("the expression fails: {}{detail}", error.kind())
@@ -457,6 +483,101 @@ mod tests {
             let error = code.eval(Jinja::from_pairs([("x", 1)])).err();
             let unknown = error.is_some_and(|e| e.kind() == minijinja::ErrorKind::UnknownTest);
             assert!(!unknown, "{test}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_multiplied_and_small_things_made() {
+        check("{{ index * 2 }}", serde_json::json!(4));
+        check("{{ (index + 1) * item }}", serde_json::json!(4.5));
+        check("{{ -index * 2 ** 3 }}", serde_json::json!(-16));
+        check("{{ inputs.a.list | length * 3 }}", serde_json::json!(6));
+        check("{{ inputs.a.list[0][1] * 2 }}", serde_json::json!(4));
+        check("{{ (index if item else 1) * 2 }}", serde_json::json!(4));
+        check("{{ [1, 2] | sum * 2 }}", serde_json::json!(6));
+        check("{{ '%03d %5.1f' | format(index, item) }}", serde_json::json!("002   1.5"));
+        check("{{ ['a', 'b'] | join(', ') }}", serde_json::json!("a, b"));
+        check(
+            "{{ 'a b' | replace(' ', '-') | indent(2, first=true) }}",
+            serde_json::json!("  a-b"),
+        );
+        check("{{ [1, 2, 3] | batch(2, 0) }}", serde_json::json!([[1, 2], [3, 0]]));
+    }
+
+    #[test]
+    fn texts_and_lists_are_not_multiplied() {
+        let is_refused = |expression: &str| match Template::compile_text(expression) {
+            Ok(template) => {
+                template.evaluate(&Fixed).is_err_and(|error| error.contains("only numbers"))
+            }
+            Err(problems) => {
+                problems.iter().any(|problem| problem.message.contains("only numbers"))
+            }
+        };
+        for expression in [
+            "{{ 'x' * 100000000 }}",
+            "{{ 100000000 * 'x' }}",
+            "{{ [1] * 100000000 }}",
+            "{{ (1, 2) * 100000000 }}",
+            "{{ {'a': 1} * 2 }}",
+            "{{ range(9) * 100000000 }}",
+            "{{ ('x' ~ index) * 100000000 }}",
+            "{{ ('x' + 'y') * 100000000 }}",
+            "{{ ('x' if index else 1) * 100000000 }}",
+            "{{ (index and 'x') * 100000000 }}",
+            "{{ ['x'][0] * 100000000 }}",
+            "{{ 'x' | upper * 100000000 }}",
+            "{{ 'xy'[1:] * 100000000 }}",
+            "{{ [index * ('x' * 100000000)] | length }}",
+            "{{ {'a': 'x' * 100000000}.b is defined }}",
+            "{{ index | default('x' * 100000000) }}",
+            "{{ inputs.a.name * 100000000 }}",
+            "{{ inputs['a'].list * 100000000 }}",
+            "{{ 3 * inputs.a.list[0] }}",
+            "{{ inputs.a.list[index] * 2 }}",
+        ] {
+            assert!(is_refused(expression), "{expression}");
+        }
+    }
+
+    #[test]
+    fn no_expression_takes_all_the_memory() {
+        let long = "y".repeat(3000);
+        for expression in [
+            "{{ [1] | slice(1000000000) | list }}",
+            "{{ [1] | batch(1000000000, 0) | list }}",
+            "{{ '%999999999d' | format(5) }}",
+            "{{ '%.999999999f' | format(5) }}",
+            "{{ '%*d' | format(999999999, 5) }}",
+            "{{ 'a' | indent(999999999, true) }}",
+            "{{ 'a' | indent(width=999999999, first=true) }}",
+            "{{ range(90000) | list | string | indent(9999) | replace(',', '\n') | indent(9999) }}",
+            &format!("{{{{ range(90000) | join('{long}') }}}}"),
+            &format!("{{{{ range(90000) | list | string | replace('1', '{long}') }}}}"),
+            "{{ [['a'], ['b']] | sum }}",
+            "{{ range(90000) | map('string') | map('indent', 5000, true) | list }}",
+            "{{ range(400) | map('string') | map('indent', 9000, true) | map('upper') | map('lower') \
+               | map('title') | map('upper') | map('lower') | map('title') | map('upper') \
+               | map('lower') | map('title') | map('upper') | map('lower') | map('title') \
+               | map('upper') | map('lower') | map('title') | map('upper') | map('lower') \
+               | map('upper') | map('lower') | map('title') | map('upper') | map('lower') }}",
+        ] {
+            let template = Template::compile_text(expression).unwrap();
+            let error = template.evaluate(&Fixed).unwrap_err();
+            assert!(error.contains("would make too much"), "{expression}: {error}");
+        }
+        let many = format!("{{{{ [{}] | length }}}}", "index, ".repeat(1000));
+        let problems = Template::compile_text(&many).unwrap_err();
+        assert!(problems[0].message.contains("at most 4096 bytes"), "{problems:?}");
+    }
+
+    #[test]
+    fn every_filter_is_limited() {
+        let large = Jinja::from("x".repeat(5 << 20));
+        for filter in FILTERS {
+            let code = JINJA.compile_expression_owned(format!("x | {filter}")).unwrap();
+            let error = code.eval(Jinja::from_pairs([("x", large.clone())])).unwrap_err();
+            assert!(error.to_string().contains("would make too much"), "{filter}: {error}");
         }
     }
 }
