@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::schema::{connect, migrate};
 use crate::spending::Sums;
 use crate::telling;
-use crate::writer::{Haste, Later, Writer};
+use crate::writer::{Haste, Later, Log, Writer};
 
 /// The name of the database in its folder.
 const DATABASE: &str = "impasto.db";
@@ -54,7 +54,7 @@ impl SqliteRuns {
         }
         let reader = Mutex::new(connect(&path)?);
         let owner = Arc::new(Owner::new(&folder.join("owners"))?);
-        let log = folder.join(format!("{DATABASE}-wal"));
+        let log = Log::new(folder.join(format!("{DATABASE}-wal")));
         let writer = Writer::start(connection, log)?;
         Ok(Self { writer, reader, owner, sums: Mutex::default() })
     }
@@ -119,9 +119,7 @@ impl Drop for Guard {
             // The end of a run gives it back already.
             let sql =
                 "UPDATE runs SET owner = NULL WHERE id = ?1 AND epoch = ?2 AND owner NOT NULL";
-            let given = connection.prepare_cached(sql);
-            // A run that is not given back is given back by the end of the process.
-            let _kept = given.and_then(|mut statement| statement.execute(params![run, epoch]));
+            connection.prepare_cached(sql)?.execute(params![run, epoch]).map(drop)
         });
     }
 }
