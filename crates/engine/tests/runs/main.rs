@@ -5,6 +5,7 @@
 mod attempts;
 mod events;
 mod hints;
+mod patience;
 mod reuse;
 mod stopping;
 mod storage;
