@@ -23,6 +23,7 @@ mod live;
 mod operations;
 mod options;
 mod parts;
+mod patience;
 mod places;
 mod planning;
 mod prepare;

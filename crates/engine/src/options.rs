@@ -25,6 +25,9 @@ pub struct EngineOptions {
     pub late_result_ms: u64,
     /// How often the store is asked for runs that somebody wants cancelled, in milliseconds.
     pub cancel_watch_ms: u64,
+    /// How long a run keeps trying to write while the store says that this may help, as when the disk is
+    /// full, in milliseconds.
+    pub store_patience_ms: u64,
     /// Updates that a listener may be behind before it has to read from the store.
     pub update_backlog: usize,
     /// Plans of which the compiled form is kept for further runs.
@@ -58,6 +61,7 @@ impl Default for EngineOptions {
             stop_grace_ms: 3_000,
             late_result_ms: 60_000,
             cancel_watch_ms: 300,
+            store_patience_ms: 60_000,
             update_backlog: 4_096,
             known_plans: 16,
             runs_max: 40_000,

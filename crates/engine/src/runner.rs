@@ -5,7 +5,7 @@
 //! - What a driver does follows a commit, never precedes it.
 //! - A chain of steps costs one commit a step: the end of one and the beginning of the next are the
 //!   same transaction.
-//! - If a commit fails, every attempt is abandoned and the run ends here with the error; what was
+//! - If a commit fails for good, every attempt is abandoned and the run ends here with the error; what was
 //!   committed before stands, and the run can be resumed. Jobs at providers are left alone: they may
 //!   be paid for, and whoever resumes finds them.
 
@@ -612,7 +612,7 @@ impl Runner {
         let (batch, written) = self.close_turn(turn);
         let receipt = match batch.events.is_empty() && batch.status.is_none() {
             true => Receipt::default(),
-            false => self.inner.parts.runs.commit(batch).await?,
+            false => self.commit(batch).await?,
         };
         Ok(self.go_on_from(written, receipt))
     }

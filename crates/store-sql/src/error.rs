@@ -8,7 +8,7 @@ use rusqlite::ErrorCode;
 /// The error for something that went wrong in the database.
 pub(crate) fn database(error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => disk_full("the database cannot grow"),
+        Some(ErrorCode::DiskFull) => disk_full("the database cannot grow").retryable(),
         Some(ErrorCode::ReadOnly) => Error::unavailable("the database may not be written")
             .hint("check the permissions of the data folder, or name another one with --data"),
         Some(ErrorCode::CannotOpen) => {
@@ -47,6 +47,16 @@ pub(crate) fn file(path: &Path, error: &std::io::Error) -> Error {
         }
         _ => Error::unavailable(format!("'{shown}': {error}")),
     }
+}
+
+/// The error for a log that could not be brought to the disk. A retry is of no use: what was written is
+/// there already, and whether it outlasts a loss of power is not known.
+pub(crate) fn unsynchronised(path: &Path, error: &std::io::Error) -> Error {
+    let shown = path.display();
+    Error::unavailable(format!("'{shown}' could not be brought to the disk: {error}")).hint(
+        "check that the disk of the data folder is well and not full, and then start this process \
+         again; until then nothing is taken that has to outlast a loss of power",
+    )
 }
 
 fn disk_full(what: &str) -> Error {

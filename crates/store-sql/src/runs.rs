@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use impasto_domain::{Digest, Error, ErrorKind, Money, OfferId, Result, RunId, TenantId};
 use impasto_store::{
-    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Durable, Lease, LedgerEntry,
-    LedgerKind, NewRun, RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus,
-    RunStore, StoredEvent, StoredRun,
+    Batch, BoxFuture, Claim, ClaimKind, Created, DeliveryState, Lease, LedgerEntry, LedgerKind,
+    NewRun, RETRY_WINDOW_MS, Receipt, Recovery, RunFilter, RunRecord, RunStatus, RunStore,
+    StoredEvent, StoredRun,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::schema::{connect, migrate};
 use crate::spending::Sums;
 use crate::telling;
-use crate::writer::{Haste, Later, Writer};
+use crate::writer::{Haste, Later, Log, Writer};
 
 /// The name of the database in its folder.
 const DATABASE: &str = "impasto.db";
@@ -54,7 +54,7 @@ impl SqliteRuns {
         }
         let reader = Mutex::new(connect(&path)?);
         let owner = Arc::new(Owner::new(&folder.join("owners"))?);
-        let log = folder.join(format!("{DATABASE}-wal"));
+        let log = Log::new(folder.join(format!("{DATABASE}-wal")));
         let writer = Writer::start(connection, log)?;
         Ok(Self { writer, reader, owner, sums: Mutex::default() })
     }
@@ -119,9 +119,7 @@ impl Drop for Guard {
             // The end of a run gives it back already.
             let sql =
                 "UPDATE runs SET owner = NULL WHERE id = ?1 AND epoch = ?2 AND owner NOT NULL";
-            let given = connection.prepare_cached(sql);
-            // A run that is not given back is given back by the end of the process.
-            let _kept = given.and_then(|mut statement| statement.execute(params![run, epoch]));
+            connection.prepare_cached(sql)?.execute(params![run, epoch]).map(drop)
         });
     }
 }
@@ -490,7 +488,6 @@ impl RunStore for SqliteRuns {
         Box::pin(async move {
             let (id, owner) = (run.id.clone(), Arc::clone(&self.owner));
             let plan = Digest::of(run.plan.as_bytes());
-            let durable = first.as_ref().is_some_and(|first| first.durable);
             let act = move |connection: &Connection| {
                 let known = create_or_find(connection, &run, &plan, &owner)?;
                 if let (None, Some(first)) = (&known, &first) {
@@ -499,10 +496,7 @@ impl RunStore for SqliteRuns {
                 }
                 Ok(known)
             };
-            let (known, durable) = match durable {
-                true => self.writer.write_first(act).await?,
-                false => (self.writer.write(Haste::Soon, act).await?, Durable::default()),
-            };
+            let (known, durable) = self.writer.write_first(act).await?;
             Ok(match known {
                 Some(known) => {
                     // Whoever created it may still be waiting for the same.
@@ -612,7 +606,12 @@ impl RunStore for SqliteRuns {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
+    use impasto_store::FIRST_EPOCH;
+
     use super::*;
+    use crate::writer::tests::failing_log;
 
     #[tokio::test]
     async fn sqlite_conforms() {
@@ -733,6 +732,24 @@ mod tests {
             runs.delivery(TenantId::local(), key.to_owned(), run, state).await.unwrap();
             let kept: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
             assert_eq!(kept, left);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_run_is_durable_whatever_happens_in_it_first() {
+        for with_first in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut runs = SqliteRuns::open(folder.path(), &SqliteOptions::default()).unwrap();
+            let path = folder.path().join(DATABASE);
+            let (log, tries) = failing_log(path.with_extension("db-wal"), 1);
+            runs.writer = Writer::start(connect(&path).unwrap(), log).unwrap();
+            for (id, fails) in [("kept", false), ("may-be-lost", true)] {
+                let first = Batch::new(RunId::new(id), FIRST_EPOCH, 1);
+                let created = runs.create(waiting(id), with_first.then_some(first)).await.unwrap();
+                let Created::New(_lease, durable) = created else { panic!("it is new") };
+                assert_eq!(durable.wait().await.is_err(), fails);
+            }
+            assert_eq!(tries.load(Ordering::SeqCst), 2, "the disk is asked for each of them");
         }
     }
 

@@ -129,10 +129,12 @@ pub(crate) fn new_run(id: &str) -> NewRun {
     }
 }
 
-/// Creates a run that nobody asked for before.
+/// Creates a run that nobody asked for before; it becomes durable with nothing in it too.
 pub(crate) async fn create(store: &dyn RunStore, run: NewRun) -> Result<Lease> {
-    let lease = store.create(run, None).await?.lease();
-    lease.ok_or_else(|| Error::internal("the store knows a run that was never asked for"))
+    let Created::New(lease, durable) = store.create(run, None).await? else {
+        return Err(Error::internal("the store knows a run that was never asked for"));
+    };
+    durable.wait().await.map(|()| lease)
 }
 
 /// The run that a wish became before, if it did.

@@ -315,8 +315,11 @@ impl RunStore for MemoryRuns {
     fn create(&self, run: NewRun, first: Option<Batch>) -> BoxFuture<'_, Result<Created>> {
         Box::pin(async move {
             let created = self.create_now(run)?;
-            if let (Created::New(..), Some(first)) = (&created, first) {
-                self.commit_now(first)?;
+            match (&created, first) {
+                (Created::New(..), Some(first)) => self.commit_now(first).map(drop)?,
+                (Created::New(..), None) => {}
+                // Whoever created it may still be waiting for the same.
+                (Created::Known(_), _) => self.durable.wait().await?,
             }
             Ok(created)
         })

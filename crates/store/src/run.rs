@@ -325,10 +325,14 @@ pub trait RunStore: Recovery {
     /// [`FIRST_EPOCH`], all in one transaction; or answers which run the same wish became before. A
     /// second run of the same id is a conflict, and so is a claim by which something else was asked.
     ///
-    /// This answers as soon as it is written; where `first` has to be durable, that is a little later.
+    /// This answers as soon as it is written, with the moment in which it is durable. A run always
+    /// becomes so, whatever `first` asks for: who submitted it is told that it was taken after that. A
+    /// run that is known is durable already.
     fn create(&self, run: NewRun, first: Option<Batch>) -> BoxFuture<'_, Result<Created>>;
 
     /// Writes a batch in one transaction. Refused with `conflict` under an old epoch or a wrong number.
+    /// After an error that says that a retry may help nothing of it is written; were it otherwise, its
+    /// numbers or its epoch would have it refused.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt>>;
 
     /// Takes the run over, with the next epoch. Refused with `conflict` while a living owner has it.

@@ -6,6 +6,7 @@ mod attempts;
 mod events;
 mod hints;
 mod late;
+mod patience;
 mod reuse;
 mod stopping;
 mod storage;

@@ -156,7 +156,8 @@ async fn a_full_disk_stops_a_run_that_goes_on_when_there_is_room() {
     let far = folder.path().join("far");
     // Room for the tables and the run, and not much more.
     let tight = SqliteOptions { pages_max: Some(60) };
-    let stage = far_stage(stage_in(folder.path(), &tight), &far, 5);
+    let mut stage = far_stage(stage_in(folder.path(), &tight), &far, 5);
+    stage.options.store_patience_ms = 100;
     let (engine, plan) = (stage.engine(), stage.plan(CHAIN).unwrap());
     let handle = submit(&engine, &plan, &[]).await;
     let id = handle.id.clone();
