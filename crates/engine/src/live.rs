@@ -21,6 +21,7 @@ use crate::hints::Callbacks;
 use crate::places::Places;
 use crate::prepare::Imported;
 use crate::runner::{Inbox, Message};
+use crate::spending::Spending;
 use crate::summary::RunSummary;
 use crate::updates::{Hub, LogLine};
 use crate::{Driver, EngineOptions, Parts};
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) places: Places,
     pub(crate) watch: HealthWatch,
     pub(crate) counter: Counter,
+    pub(crate) spending: Spending,
     pub(crate) imported: Arc<Imported>,
     cores: u32,
     catalog: RwLock<Arc<Catalog>>,
@@ -110,6 +112,7 @@ impl Inner {
             places: Places::new(limits(&catalog, cores)),
             watch: HealthWatch::new(fixed_health(&catalog, &parts.drivers, cores)),
             counter: Counter::default(),
+            spending: Spending::default(),
             imported: Arc::default(),
             cores,
             catalog: RwLock::new(catalog),

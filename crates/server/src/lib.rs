@@ -28,6 +28,7 @@ mod native;
 mod options;
 mod pages;
 mod problem;
+mod purses;
 mod send;
 mod signing;
 mod spool;

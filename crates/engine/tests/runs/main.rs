@@ -6,6 +6,7 @@ mod attempts;
 mod events;
 mod hints;
 mod reuse;
+mod spending;
 mod stopping;
 mod storage;
 
