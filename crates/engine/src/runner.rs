@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use impasto_catalog::Catalog;
 use impasto_domain::{
-    Candidate, Decision, Digest, Error, InstanceKey, Money, OfferId, ProviderId, Result, RunId,
-    Task, TenantId, Value, Values,
+    Candidate, Decision, Digest, Error, ErrorKind, InstanceKey, Money, OfferId, ProviderId, Result,
+    RunId, Task, TenantId, Value, Values,
 };
 use impasto_router::{RouteRequest, decide};
 use impasto_store::{
@@ -68,6 +68,11 @@ impl Inbox {
     /// Sends a message; a run that has ended needs none.
     pub(crate) fn send(&self, message: Message) {
         let _ended = self.0.send(Box::new(message));
+    }
+
+    /// Whether it leads to the same run.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
     }
 }
 
@@ -632,11 +637,37 @@ impl Runner {
     /// Commits what the turn gathered, and only then tells, starts, waits and stops.
     async fn finish(&mut self, turn: Turn) -> Result<Option<Outcome>> {
         let (batch, written) = self.close_turn(turn);
+        let is_written = batch.status.is_some();
         let receipt = match batch.events.is_empty() && batch.status.is_none() {
             true => Receipt::default(),
             false => self.inner.parts.runs.commit(batch).await?,
         };
-        Ok(self.go_on_from(written, receipt))
+        let is_given_up = receipt.cancel_requested && !self.cancelling;
+        match self.go_on_from(written, receipt) {
+            Some(ended @ (Outcome::Parked { .. } | Outcome::Interrupted))
+                if is_written && is_given_up =>
+            {
+                Box::pin(self.take_back(ended)).await
+            }
+            ended => Ok(ended),
+        }
+    }
+
+    /// Goes on with a run that stands still from now on, but that somebody gave up before it did: who
+    /// asked was told that it would be ended here.
+    async fn take_back(&mut self, ended: Outcome) -> Result<Option<Outcome>> {
+        let lease = self.inner.parts.runs.acquire(self.tenant.clone(), self.run.clone()).await;
+        let lease = match lease {
+            // Whoever has it now finds the wish.
+            Err(error) if error.kind == ErrorKind::Conflict => return Ok(Some(ended)),
+            lease => lease?,
+        };
+        self.epoch = lease.epoch;
+        self.lease = Some(lease);
+        self.cancelling = true;
+        let mut turn = self.turn();
+        self.absorb(Event::CancelRequested, &mut turn).await?;
+        self.finish(turn).await
     }
 
     /// What a turn has for the store, and what is left of it.
