@@ -1,6 +1,6 @@
 //! What every handler needs: the engine, the stores, the options. A clone is the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use impasto_catalog::Catalog;
@@ -216,6 +216,16 @@ impl App {
             Some(key) => self.keyring().holder(self.store(), key, self.now_ms(), memory).await,
             None => self.caller(None).await,
         }
+    }
+
+    /// Gives up runs that wait for a person when their time comes, whoever's they are.
+    pub(crate) async fn end_parked_in_time(&self) -> Result<()> {
+        let keys = self.store().keys(None).await?.into_iter().map(|key| key.tenant);
+        let tenants: BTreeSet<TenantId> = keys.chain([TenantId::local()]).collect();
+        for tenant in &tenants {
+            self.engine().end_parked_in_time(tenant).await?;
+        }
+        Ok(())
     }
 
     /// What a key may use up; nothing is said of one that is not there.

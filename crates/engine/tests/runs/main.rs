@@ -5,10 +5,12 @@
 mod attempts;
 mod events;
 mod hints;
+mod meddling;
 mod reuse;
 mod spending;
 mod stopping;
 mod storage;
+mod wishes;
 
 use std::sync::Arc;
 
