@@ -716,11 +716,11 @@ async fn give_up_late(live: Live, left_ms: u64) {
 /// Refuses to go on with a run that has ended for good; or to give one up that has ended at all.
 fn refuse_ended(record: &RunRecord, gives_up: bool) -> Result<()> {
     let status = record.status;
-    if !status.is_final() && !(gives_up && status == RunStatus::Failed) {
-        return Ok(());
+    if status.is_final() || gives_up && status == RunStatus::Failed {
+        let message = format!("run {} has ended: {}", record.run.id, status.as_str());
+        return Err(Error::new(ErrorKind::Conflict, message));
     }
-    let message = format!("run {} has ended: {}", record.run.id, status.as_str());
-    Err(Error::new(ErrorKind::Conflict, message))
+    Ok(())
 }
 
 /// How many ids are drawn for a run before giving up.
