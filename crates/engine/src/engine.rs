@@ -11,7 +11,7 @@ use impasto_domain::{
     Values,
 };
 use impasto_store::{
-    Created, DeliveryState, FIRST_EPOCH, Lease, NewRun, RunFilter, RunRecord, StoredRun,
+    Created, DeliveryState, FIRST_EPOCH, Lease, NewRun, RunFilter, RunRecord, RunStatus, StoredRun,
 };
 use impasto_workflow::{Event, Outcome, Plan, State, Status, apply};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::bench::{Addresses, EngineBench, Listener, ProgressFn, Stop};
 use crate::figures::EngineFigures;
 use crate::hints::{AttemptName, Callbacks};
-use crate::identity::workflow_seed;
+use crate::identity::{drawn, new_id, workflow_seed};
 use crate::live::{Inner, Live};
 use crate::planning::{PlanReport, plan_report};
 use crate::report::{RunReport, run_report};
@@ -252,7 +252,7 @@ impl Engine {
             head: Head::of(new),
         };
         let submitted = self.create(new, begun, input).await?;
-        self.end_by(submitted.handle.as_ref(), request.end_by_ms);
+        self.end_handle_by(submitted.handle.as_ref(), request.end_by_ms);
         Ok(submitted)
     }
 
@@ -281,6 +281,7 @@ impl Engine {
     async fn create_once(&self, new: NewRun, begun: Begun, input: Values) -> Result<Submitted> {
         let (run, start_by_ms) = (new.id.clone(), new.start_by_ms);
         let mut runner = self.runner(begun);
+        let inbox = runner.inbox.clone();
         let (first, mut written) = runner.open(input).await?;
         match self.inner.parts.runs.create(new, Some(first)).await {
             Ok(Created::New(lease, durable)) => {
@@ -296,7 +297,7 @@ impl Engine {
             unmade => {
                 // The place that it has, or waits for, is free for others.
                 drop(written);
-                self.inner.places.forget(&run);
+                self.inner.places.forget(&run, &inbox);
                 let Created::Known(run) = unmade? else { return Err(Error::internal("no run")) };
                 Ok(Submitted { run, handle: None })
             }
@@ -360,10 +361,10 @@ impl Engine {
 
     async fn take_over(&self, tenant: TenantId, run: RunId, event: Event) -> Result<RunHandle> {
         let known = self.inner.parts.runs.load(tenant.clone(), run.clone(), 0).await?;
-        let status = known.record.status;
-        if status.is_final() {
-            let message = format!("run {run} has ended: {}", status.as_str());
-            return Err(Error::new(ErrorKind::Conflict, message).hint("start a new run"));
+        refuse_ended(&known.record, event == Event::CancelRequested)
+            .map_err(|error| error.hint("start a new run"))?;
+        if event == Event::Resumed {
+            self.refuse_late(&known)?;
         }
         let lease = self.inner.parts.runs.acquire(tenant.clone(), run.clone()).await?;
         // Read again: the owner before may have written until the lease changed hands.
@@ -372,10 +373,7 @@ impl Engine {
         let (state, seq) = self.fold(&stored)?;
         let lane = request.lane(&tenant);
         let (run, started_ms) = (&stored.record.run, first_start_ms(&stored));
-        let now_ms = self.inner.parts.clock.now_ms();
-        let is_over = |by_ms: Option<u64>| by_ms.is_some_and(|by_ms| by_ms <= now_ms);
-        let is_late =
-            started_ms.is_none() && is_over(run.start_by_ms) || is_over(request.end_by_ms);
+        let is_late = self.is_late(run, started_ms);
         let first = match seq {
             0 => vec![Event::Started { input: request.input }],
             // Its time came while nobody worked on it.
@@ -401,7 +399,7 @@ impl Engine {
         };
         let opening = Opening::Taken { first, outstanding: seq > 0 };
         let handle = self.begin(self.runner(begun), opening, run.start_by_ms);
-        self.end_by(Some(&handle), request.end_by_ms);
+        self.end_handle_by(Some(&handle), request.end_by_ms);
         Ok(handle)
     }
 
@@ -440,6 +438,7 @@ impl Engine {
             let left_ms = start_by_ms.saturating_sub(self.inner.parts.clock.now_ms());
             tokio::spawn(give_up_late(live.clone(), left_ms));
         }
+        let left = live.clone();
         if self.inner.enter(run.clone(), live) {
             tokio::spawn(Arc::clone(&self.inner).watch_for_cancels());
         }
@@ -452,7 +451,7 @@ impl Engine {
         let working = runner.work(opening);
         let ending = tokio::spawn(async move {
             let ended = working.await;
-            inner.leave(&id);
+            inner.leave(&id, &left);
             ended
         });
         let inner = Arc::clone(&self.inner);
@@ -575,11 +574,7 @@ impl Engine {
     /// # Errors
     /// There is no such run, or it has ended.
     pub async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<()> {
-        let status = self.record(tenant.clone(), run.clone()).await?.record.status;
-        if status.is_final() {
-            let message = format!("run {run} has ended: {}", status.as_str());
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
+        refuse_ended(&self.record(tenant.clone(), run.clone()).await?.record, true)?;
         let held = self.inner.parts.runs.request_cancel(tenant.clone(), run.clone()).await?;
         if held {
             return Ok(());
@@ -718,15 +713,18 @@ async fn give_up_late(live: Live, left_ms: u64) {
     }
 }
 
+/// Refuses to go on with a run that has ended for good; or to give one up that has ended at all.
+fn refuse_ended(record: &RunRecord, gives_up: bool) -> Result<()> {
+    let status = record.status;
+    if status.is_final() || gives_up && status == RunStatus::Failed {
+        let message = format!("run {} has ended: {}", record.run.id, status.as_str());
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(())
+}
+
 /// How many ids are drawn for a run before giving up.
 const ID_DRAWS: u32 = 8;
-
-/// An id that sorts by time, to the millisecond, and is hardly ever drawn twice. Runs that begin together
-/// lie together in a store, which then has less to write.
-fn new_id(now_ms: u64) -> Result<RunId> {
-    let within = (now_ms % 1000) << 14 | drawn()? & 0x3fff;
-    Ok(RunId::new(format!("{:x}{within:06x}", now_ms / 1000)))
-}
 
 /// A run that is about to begin or to go on.
 struct Begun {
@@ -762,12 +760,6 @@ fn admit(plan: &Plan, input: Values) -> Result<Values> {
     plan.admit(input).map_err(|problems| {
         Error::invalid(problems.join("; ")).hint(format!("`{}` says what it takes", plan.name))
     })
-}
-
-fn drawn() -> Result<u64> {
-    getrandom::u64()
-        .map(|number| number >> 33)
-        .map_err(|error| Error::internal(format!("this machine gives no random numbers: {error}")))
 }
 
 pub(crate) fn to_text(value: &impl Serialize) -> Result<String> {

@@ -30,6 +30,7 @@ mod prepare;
 mod report;
 mod request;
 mod runner;
+mod spending;
 mod summary;
 mod updates;
 
@@ -44,6 +45,7 @@ pub use parts::{Clock, ConvertMask, FileTools, Importer, NoImporter, Parts, Rend
 pub use planning::{OtherDecision, PlanReport, PlannedStep};
 pub use report::{RunReport, StepReport, Totals};
 pub use request::{Lane, Request, Source};
+pub use spending::{Purses, day_began_ms, overspent};
 pub use summary::{Ask, RunSummary};
 pub use updates::{LogLine, Update, UpdateKind, Updates};
 

@@ -21,6 +21,7 @@ use crate::hints::Callbacks;
 use crate::places::Places;
 use crate::prepare::Imported;
 use crate::runner::{Inbox, Message};
+use crate::spending::Spending;
 use crate::summary::RunSummary;
 use crate::updates::{Hub, LogLine};
 use crate::{Driver, EngineOptions, Parts};
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) places: Places,
     pub(crate) watch: HealthWatch,
     pub(crate) counter: Counter,
+    pub(crate) spending: Spending,
     pub(crate) imported: Arc<Imported>,
     cores: u32,
     catalog: RwLock<Arc<Catalog>>,
@@ -84,6 +86,8 @@ impl Live {
 struct LiveRuns {
     runs: HashMap<RunId, Live>,
     by_tenant: HashMap<TenantId, usize>,
+    /// Whether somebody passes on the wishes of other processes.
+    is_watched: bool,
     /// Runs that have ended, the newest first.
     ended: VecDeque<EndedRun>,
 }
@@ -110,6 +114,7 @@ impl Inner {
             places: Places::new(limits(&catalog, cores)),
             watch: HealthWatch::new(fixed_health(&catalog, &parts.drivers, cores)),
             counter: Counter::default(),
+            spending: Spending::default(),
             imported: Arc::default(),
             cores,
             catalog: RwLock::new(catalog),
@@ -238,19 +243,21 @@ impl Inner {
         live.runs.values().filter(|live| live.is_queued()).count()
     }
 
-    /// A run begins here; answers whether it is the only one.
+    /// A run begins here; answers whether somebody has to begin to pass on the wishes of others.
     pub(crate) fn enter(&self, run: RunId, live: Live) -> bool {
         let mut all = lock(&self.live);
         *all.by_tenant.entry(live.tenant.clone()).or_default() += 1;
         all.runs.insert(run, live);
-        all.runs.len() == 1
+        !std::mem::replace(&mut all.is_watched, true)
     }
 
-    /// A run is worked on here no more.
-    pub(crate) fn leave(&self, run: &RunId) {
-        self.places.forget(run);
+    /// A run is worked on here no more; unless somebody goes on with it already, who has another inbox.
+    pub(crate) fn leave(&self, run: &RunId, live: &Live) {
+        self.places.forget(run, &live.inbox);
         let mut all = lock(&self.live);
-        let Some(live) = all.runs.remove(run) else { return };
+        if all.runs.get(run).is_some_and(|known| known.inbox.is(&live.inbox)) {
+            all.runs.remove(run);
+        }
         // Nobody may be listening.
         let _unheard = self.endings.send(Left { tenant: live.tenant.clone(), run: run.clone() });
         if let Some(count) = all.by_tenant.get_mut(&live.tenant) {
@@ -326,7 +333,9 @@ impl Inner {
             for live in asked.iter().filter_map(|run| self.live(run)) {
                 live.inbox.send(Message::Event(Event::CancelRequested));
             }
-            if self.live_count() == 0 {
+            let mut all = lock(&self.live);
+            if all.runs.is_empty() {
+                all.is_watched = false;
                 return;
             }
         }

@@ -43,6 +43,15 @@ struct Ring {
     lines: HashMap<Arc<str>, VecDeque<Waiter>>,
 }
 
+/// Where somebody stands in line.
+struct Standing {
+    provider: ProviderId,
+    priority: i32,
+    ticket: u64,
+    /// Whose it is.
+    inbox: Inbox,
+}
+
 struct Place {
     limit: u32,
     used: u32,
@@ -62,8 +71,8 @@ struct Table {
     places: BTreeMap<ProviderId, Place>,
     /// Places out, by lane.
     lanes: HashMap<Arc<str>, u32>,
-    /// Where each run waits: with which provider, at which priority, under which ticket.
-    waiting: HashMap<RunId, Vec<(ProviderId, i32, u64)>>,
+    /// Where each run waits. Two may go by one id until it is known which of them is stored.
+    waiting: HashMap<RunId, Vec<Standing>>,
     tickets: u64,
 }
 
@@ -135,9 +144,10 @@ impl Places {
         None
     }
 
-    /// A run that has ended waits for nothing any more.
-    pub(crate) fn forget(&self, run: &RunId) {
-        let dropped = self.lock().forget(run);
+    /// A run that has ended, or never came to be, waits for nothing any more; another one of the same
+    /// id, which has another inbox, still does.
+    pub(crate) fn forget(&self, run: &RunId, inbox: &Inbox) {
+        let dropped = self.lock().forget(run, inbox);
         drop(dropped);
     }
 
@@ -197,7 +207,8 @@ impl Table {
         self.tickets += 1;
         let Asker { run, lane, priority, inbox } = asker;
         let ticket = self.tickets;
-        self.waiting.entry(run.clone()).or_default().push((provider.clone(), priority, ticket));
+        let own = Standing { provider: provider.clone(), priority, ticket, inbox: inbox.clone() };
+        self.waiting.entry(run.clone()).or_default().push(own);
         let place = self.places.entry(provider.clone()).or_default();
         let ring = place.rings.entry(priority).or_default();
         let line = ring.lines.entry(Arc::clone(&lane.id)).or_default();
@@ -263,16 +274,22 @@ impl Table {
 
     fn strike(&mut self, waiter: &Waiter) {
         if let Some(places) = self.waiting.get_mut(&waiter.run) {
-            places.retain(|(_, _, ticket)| *ticket != waiter.ticket);
+            places.retain(|standing| standing.ticket != waiter.ticket);
             if places.is_empty() {
                 self.waiting.remove(&waiter.run);
             }
         }
     }
 
-    fn forget(&mut self, run: &RunId) -> Vec<Waiter> {
+    fn forget(&mut self, run: &RunId, inbox: &Inbox) -> Vec<Waiter> {
+        let all = self.waiting.remove(run).unwrap_or_default();
+        let (own, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|standing| standing.inbox.is(inbox));
+        if !others.is_empty() {
+            self.waiting.insert(run.clone(), others);
+        }
         let mut dropped = Vec::new();
-        for (provider, priority, ticket) in self.waiting.remove(run).unwrap_or_default() {
+        for Standing { provider, priority, ticket, .. } in own {
             let Some(place) = self.places.get_mut(&provider) else { continue };
             let Some(ring) = place.rings.get_mut(&priority) else { continue };
             dropped.extend(ring.remove(ticket));
@@ -285,7 +302,8 @@ impl Table {
 
     fn position(&self, run: &RunId) -> Option<u32> {
         let places = self.waiting.get(run)?;
-        let before = |(provider, priority, ticket): &(ProviderId, i32, u64)| {
+        let before = |standing: &Standing| {
+            let Standing { provider, priority, ticket, .. } = standing;
             let place = self.places.get(provider)?;
             let above = place.rings.range(priority.checked_add(1)?..);
             let above: usize = above.map(|(_, ring)| ring.len()).sum();
@@ -476,10 +494,25 @@ mod tests {
         for name in 0..4 {
             queue.ask("a", None, 0, name);
         }
-        queue.places.forget(&RunId::new("a2"));
+        queue.places.forget(&RunId::new("a2"), &queue.inbox);
         assert_eq!(queue.places.position(&RunId::new("a3")), Some(1));
         assert_eq!(queue.rest(), [1, 3]);
         assert_eq!(queue.places.load(), [(provider(), 0, 0)]);
+    }
+
+    #[test]
+    fn who_never_came_to_be_takes_no_place_from_another_of_the_same_id() {
+        let mut queue = Queue::new(1);
+        queue.ask("a", None, 0, 0);
+        queue.ask("a", None, 0, 1);
+        let (sender, _nobody) = mpsc::unbounded_channel();
+        let other = Inbox(sender);
+        let own = std::mem::replace(&mut queue.inbox, other);
+        queue.ask("a", None, 0, 1);
+        queue.places.forget(&RunId::new("a1"), &queue.inbox);
+        assert_eq!(queue.places.load(), [(provider(), 1, 1)]);
+        assert_eq!(queue.next(), Some(1), "the first of that id still waits");
+        queue.places.forget(&RunId::new("a1"), &own);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use impasto_catalog::Catalog;
 use impasto_domain::{
-    Candidate, Decision, Digest, Error, InstanceKey, Money, OfferId, ProviderId, Result, RunId,
-    Task, TenantId, Value, Values,
+    Candidate, Decision, Digest, Error, ErrorKind, InstanceKey, Money, OfferId, ProviderId, Result,
+    RunId, Task, TenantId, Value, Values,
 };
 use impasto_router::{RouteRequest, decide};
 use impasto_store::{
@@ -34,6 +34,7 @@ use crate::live::Inner;
 use crate::places::Asker;
 use crate::prepare::Prepare;
 use crate::request::Lane;
+use crate::spending::Spends;
 use crate::summary::RunSummary;
 use crate::updates::{Hub, Update, UpdateKind};
 
@@ -67,6 +68,11 @@ impl Inbox {
     /// Sends a message; a run that has ended needs none.
     pub(crate) fn send(&self, message: Message) {
         let _ended = self.0.send(Box::new(message));
+    }
+
+    /// Whether it leads to the same run.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
     }
 }
 
@@ -135,6 +141,7 @@ struct Then {
     waits: Vec<(InstanceKey, u32, u64)>,
     stops: Vec<InstanceKey>,
     outcome: Option<Outcome>,
+    spends: Spends,
 }
 
 impl Written {
@@ -162,6 +169,15 @@ impl Turn {
         let (at_ms, step, offer) = (self.batch.at_ms, key.to_string(), offer.clone());
         self.batch.ledger.push(LedgerEntry { at_ms, kind, step, attempt, offer, amount });
         self.batch.durable = true;
+    }
+
+    /// An attempt for which money was meant to be spent came to cost this, or nothing.
+    fn settle(&mut self, of: (&InstanceKey, u32, &OfferId), estimate: Money, cost: Money) {
+        match cost.is_zero() {
+            true => self.enter(of, LedgerKind::Release, estimate),
+            false => self.enter(of, LedgerKind::Charge, cost),
+        }
+        self.then.spends.settle(estimate, cost);
     }
 }
 
@@ -294,7 +310,7 @@ impl Runner {
 
     async fn obey(&mut self, commands: Vec<Command>, turn: &mut Turn) -> Result<()> {
         for command in commands {
-            if let Some(event) = self.do_one(command, turn).await? {
+            for event in self.do_one(command, turn).await? {
                 self.absorb(event, turn).await?;
             }
         }
@@ -314,20 +330,20 @@ impl Runner {
     }
 
     /// Does what a command asks for, as far as it can be done before the commit; answers with the
-    /// event that settles it, if there is one.
-    async fn do_one(&mut self, command: Command, turn: &mut Turn) -> Result<Option<Event>> {
+    /// events that settle it, if there are any.
+    async fn do_one(&mut self, command: Command, turn: &mut Turn) -> Result<Vec<Event>> {
         match command {
-            Command::Decide { key, call } => return self.decide(key, call).await.map(Some),
+            Command::Decide { key, call } => return Ok(vec![self.decide(key, call).await?]),
             Command::Attempt { key, attempt, candidate, call } => {
                 let timeout_ms = call.timeout_ms;
                 let claim = Claim { key, attempt, offer: candidate.offer, timeout_ms };
-                return Ok(self.claim(claim, &candidate.provider, turn));
+                return self.claim(claim, &candidate.provider, turn).await;
             }
             Command::Wait { key, attempt, ms } => turn.then.waits.push((key, attempt, ms)),
             Command::StopAttempt { key, .. } => turn.then.stops.push(key),
             Command::Finish(outcome) => turn.then.outcome = Some(outcome),
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     /// Ranks the offers; if an equal call was done before, its output settles the instance.
@@ -377,13 +393,18 @@ impl Runner {
 
     /// Goes on with an attempt that was started before, or gets a place for one that was not: at
     /// once if there is one, otherwise a message will come.
-    fn claim(&mut self, claim: Claim, provider: &ProviderId, turn: &mut Turn) -> Option<Event> {
+    async fn claim(
+        &mut self,
+        claim: Claim,
+        provider: &ProviderId,
+        turn: &mut Turn,
+    ) -> Result<Vec<Event>> {
         let running = self.state.instance(&claim.key).map(|instance| instance.status);
         if let Some(Status::Running { attempt }) = running {
             if attempt == claim.attempt && !self.stops.contains_key(&claim.key) {
                 self.go_on(claim, turn);
             }
-            return None;
+            return Ok(Vec::new());
         }
         let asker = Asker {
             run: self.run.clone(),
@@ -391,29 +412,35 @@ impl Runner {
             priority: self.standing.priority,
             inbox: self.inbox.clone(),
         };
-        let (claim, slot) = self.inner.places.claim(provider, asker, claim)?;
-        self.started(claim, slot, turn)
+        match self.inner.places.claim(provider, asker, claim) {
+            Some((claim, slot)) => self.started(claim, slot, turn).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn start(&mut self, claim: Claim, slot: Slot, turn: &mut Turn) -> Result<()> {
-        match self.started(claim, slot, turn) {
-            Some(event) => self.absorb(event, turn).await,
-            None => Ok(()),
+        for event in self.started(claim, slot, turn).await? {
+            self.absorb(event, turn).await?;
         }
+        Ok(())
     }
 
     /// The event that starts an attempt, unless the run is stopping; the attempt waits for the commit.
-    fn started(&mut self, claim: Claim, slot: Slot, turn: &mut Turn) -> Option<Event> {
+    /// One that cannot be paid for has failed already.
+    async fn started(&mut self, claim: Claim, slot: Slot, turn: &mut Turn) -> Result<Vec<Event>> {
         if self.let_go.is_some() || !self.state.may_start(&claim.key, claim.attempt) {
-            return None;
+            return Ok(Vec::new());
         }
-        let event = Event::AttemptStarted {
-            key: claim.key.clone(),
-            attempt: claim.attempt,
-            offer: claim.offer.clone(),
-        };
-        self.prepare_task(claim, slot, Begin::Start, turn);
-        Some(event)
+        let (key, attempt, offer) = (claim.key.clone(), claim.attempt, claim.offer.clone());
+        let mut events = vec![Event::AttemptStarted { key: key.clone(), attempt, offer }];
+        match self.refusal(&claim, &mut turn.then.spends).await? {
+            Some(error) => {
+                let (cost, time_ms) = (Money::ZERO, 0);
+                events.push(Event::AttemptFailed { key, attempt, error, cost, time_ms });
+            }
+            None => self.prepare_task(claim, slot, Begin::Start, turn),
+        }
+        Ok(events)
     }
 
     fn go_on(&mut self, claim: Claim, turn: &mut Turn) {
@@ -519,6 +546,9 @@ impl Runner {
             Event::Reused { key, output, .. } => turn.note_assets(&self.run, Some(key), output),
             Event::AttemptStarted { key, attempt, offer } => {
                 self.hub.started(turn.batch.at_ms);
+                if turn.then.spends.has_refused(key, *attempt) {
+                    return;
+                }
                 let estimate = self.estimate(key, offer);
                 turn.enter((key, *attempt, offer), LedgerKind::Intent, estimate);
                 // What nobody knows the price of may cost something: it leaves as what is priced does.
@@ -527,18 +557,22 @@ impl Runner {
             }
             Event::AttemptDone { key, attempt, output, cost, .. } => {
                 let Some(offer) = self.close(key, *attempt) else { return };
-                turn.enter((key, *attempt, &offer), LedgerKind::Charge, *cost);
+                turn.settle((key, *attempt, &offer), self.estimate(key, &offer), *cost);
                 self.keep_output((key, &offer), output, turn);
                 turn.note_assets(&self.run, Some(key), output);
             }
-            Event::AttemptFailed { key, attempt, cost, .. } if !cost.is_zero() => {
-                let Some(offer) = self.close(key, *attempt) else { return };
-                turn.enter((key, *attempt, &offer), LedgerKind::Charge, *cost);
+            Event::AttemptFailed { key, attempt, .. }
+                if turn.then.spends.has_refused(key, *attempt) =>
+            {
+                self.close(key, *attempt);
             }
-            Event::AttemptFailed { key, attempt, .. } | Event::AttemptVoid { key, attempt } => {
+            Event::AttemptFailed { key, attempt, cost, .. } => {
                 let Some(offer) = self.close(key, *attempt) else { return };
-                let estimate = self.estimate(key, &offer);
-                turn.enter((key, *attempt, &offer), LedgerKind::Release, estimate);
+                turn.settle((key, *attempt, &offer), self.estimate(key, &offer), *cost);
+            }
+            Event::AttemptVoid { key, attempt } => {
+                let Some(offer) = self.close(key, *attempt) else { return };
+                turn.settle((key, *attempt, &offer), self.estimate(key, &offer), Money::ZERO);
             }
             // The intent stays open: that is what being in doubt means.
             Event::AttemptLost { key, attempt } => {
@@ -579,7 +613,7 @@ impl Runner {
     }
 
     /// What is known of an offer in the ranking of an instance.
-    fn candidate(&self, key: &InstanceKey, offer: &OfferId) -> Option<&Candidate> {
+    pub(crate) fn candidate(&self, key: &InstanceKey, offer: &OfferId) -> Option<&Candidate> {
         let decision = self.state.instance(key)?.decision.as_ref()?;
         decision.ranked.iter().find(|candidate| candidate.offer == *offer)
     }
@@ -610,11 +644,37 @@ impl Runner {
     /// Commits what the turn gathered, and only then tells, starts, waits and stops.
     async fn finish(&mut self, turn: Turn) -> Result<Option<Outcome>> {
         let (batch, written) = self.close_turn(turn);
+        let is_written = batch.status.is_some();
         let receipt = match batch.events.is_empty() && batch.status.is_none() {
             true => Receipt::default(),
             false => self.commit(batch).await?,
         };
-        Ok(self.go_on_from(written, receipt))
+        let is_given_up = receipt.cancel_requested && !self.cancelling;
+        match self.go_on_from(written, receipt) {
+            Some(ended @ (Outcome::Parked { .. } | Outcome::Interrupted))
+                if is_written && is_given_up =>
+            {
+                Box::pin(self.take_back(ended)).await
+            }
+            ended => Ok(ended),
+        }
+    }
+
+    /// Goes on with a run that stands still from now on, but that somebody gave up before it did: who
+    /// asked was told that it would be ended here.
+    async fn take_back(&mut self, ended: Outcome) -> Result<Option<Outcome>> {
+        let lease = self.inner.parts.runs.acquire(self.tenant.clone(), self.run.clone()).await;
+        let lease = match lease {
+            // Whoever has it now finds the wish.
+            Err(error) if error.kind == ErrorKind::Conflict => return Ok(Some(ended)),
+            lease => lease?,
+        };
+        self.epoch = lease.epoch;
+        self.lease = Some(lease);
+        self.cancelling = true;
+        let mut turn = self.turn();
+        self.absorb(Event::CancelRequested, &mut turn).await?;
+        self.finish(turn).await
     }
 
     /// What a turn has for the store, and what is left of it.
@@ -631,7 +691,9 @@ impl Runner {
     /// Tells, starts, waits and stops: what is to follow is committed.
     fn go_on_from(&mut self, written: Written, receipt: Receipt) -> Option<Outcome> {
         let Written { status, at_ms, then } = written;
-        let Then { told, tasks, waits, stops, outcome } = then;
+        let Then { told, tasks, waits, stops, outcome, spends } = then;
+        // Others of the same payer find it in the ledger now.
+        drop(spends);
         self.hub.committed(self.seq);
         if let Some(status) = status {
             self.hub.end(at_ms);

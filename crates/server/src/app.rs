@@ -1,12 +1,12 @@
 //! What every handler needs: the engine, the stores, the options. A clone is the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use impasto_catalog::Catalog;
 use impasto_domain::{AssetRef, Digest, Error, ErrorKind, Result, TenantId};
 use impasto_engine::{Addresses, Clock, Engine};
-use impasto_store::{AssetEntry, AssetRole, BlobStore, Store};
+use impasto_store::{AssetEntry, AssetRole, BlobStore, KeyLimits, Store};
 use impasto_workflow::Plan;
 use tokio::sync::Semaphore;
 
@@ -99,6 +99,7 @@ impl App {
         if let Some(callbacks) = app.callbacks() {
             app.engine().listen_at(callbacks);
         }
+        app.engine().spend_from(Arc::new(app.downgrade()));
         app
     }
 
@@ -215,6 +216,25 @@ impl App {
             Some(key) => self.keyring().holder(self.store(), key, self.now_ms(), memory).await,
             None => self.caller(None).await,
         }
+    }
+
+    /// Gives up runs that wait for a person when their time comes, whoever's they are.
+    pub(crate) async fn end_parked_in_time(&self) -> Result<()> {
+        let keys = self.store().keys(None).await?.into_iter().map(|key| key.tenant);
+        let tenants: BTreeSet<TenantId> = keys.chain([TenantId::local()]).collect();
+        for tenant in &tenants {
+            self.engine().end_parked_in_time(tenant).await?;
+        }
+        Ok(())
+    }
+
+    /// What a key may use up; nothing is said of one that is not there.
+    pub(crate) async fn limits(&self, tenant: &TenantId, key: &str) -> Result<KeyLimits> {
+        let options = self.options();
+        let memory = Memory { age_ms: options.key_age_ms, keys: options.known_keys };
+        let record = self.keyring().record(self.store(), key, self.now_ms(), memory).await?;
+        let own = record.filter(|record| record.tenant == *tenant);
+        Ok(own.map(|record| record.limits).unwrap_or_default())
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {

@@ -11,6 +11,7 @@ use impasto_domain::{
 };
 use impasto_engine::{
     Ask, Engine, Lane, LogLine, Request, RunHandle, RunSummary, Source, Submitted, Updates,
+    day_began_ms, overspent,
 };
 use impasto_store::{Claim, ClaimKind, RunRecord, RunStatus};
 use impasto_workflow::Plan;
@@ -23,8 +24,6 @@ use crate::delivery::Delivery;
 use crate::names;
 use crate::traces::Parent;
 
-/// A day, in milliseconds.
-const DAY_MS: u64 = 86_400_000;
 /// How often it is looked how far a run is that this process does not work on.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -416,21 +415,15 @@ impl App {
         Ok(plan)
     }
 
-    /// Refuses a call with a key that has spent what a day allows.
+    /// Refuses a call with a key that has spent what a day allows: early, for what else was accepted and
+    /// not paid for yet is not looked at here. What is spent is held to it by the engine.
     async fn check_spend(&self, caller: &Caller) -> Result<()> {
         let Some((most, key)) = caller.limits.spend_per_day.zip(caller.key.as_ref()) else {
             return Ok(());
         };
-        let now_ms = self.now_ms();
-        let midnight_ms = now_ms - now_ms % DAY_MS;
-        let (tenant, payer) = (caller.tenant.clone(), key.0.clone());
-        let spent = self.store().spent_by(tenant, payer, midnight_ms).await?;
-        if spent < most {
-            return Ok(());
-        }
-        let message = format!("{spent} were spent today, this key may spend {most} a day");
-        Err(Error::new(ErrorKind::BudgetExceeded, message)
-            .hint("wait until midnight UTC, or use a key with a higher limit"))
+        let from_ms = day_began_ms(self.now_ms());
+        let spent = self.store().spent_by(caller.tenant.clone(), key.0.clone(), from_ms).await?;
+        if spent < most { Ok(()) } else { Err(overspent(spent, Money::ZERO, most)) }
     }
 
     /// The input with its files taken in.

@@ -171,7 +171,8 @@ impl Keyring {
         Ok(caller_of(record))
     }
 
-    async fn record(
+    /// What is kept of the key of that id.
+    pub(crate) async fn record(
         &self,
         store: &dyn Store,
         id: &str,

@@ -28,6 +28,7 @@ mod native;
 mod options;
 mod pages;
 mod problem;
+mod purses;
 mod send;
 mod signing;
 mod spool;
@@ -126,6 +127,7 @@ impl Server {
         if resumed > 0 {
             tracing::info!(resumed, "runs of a process that ended go on");
         }
+        self.app.end_parked_in_time().await?;
         let over = watch::Sender::new(false);
         let tracing = self.traces.map(|traces| {
             tokio::spawn(traces::send_traces(self.app.clone(), traces, over.subscribe()))

@@ -6,10 +6,13 @@ mod attempts;
 mod events;
 mod hints;
 mod late;
+mod meddling;
 mod patience;
 mod reuse;
+mod spending;
 mod stopping;
 mod storage;
+mod wishes;
 
 use std::sync::Arc;
 

@@ -7,7 +7,8 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 use tokio::sync::Semaphore;
 
-use super::house::{FORBIDDEN_PLACE, House};
+use super::house::{FORBIDDEN_PLACE, House, Reply};
+use crate::ServerOptions;
 use crate::webhooks::{deliver_due, signed};
 
 /// Tells everything that is due.
@@ -173,6 +174,37 @@ async fn a_key_spends_no_more_than_it_may_whatever_others_of_its_tenant_spend() 
     };
     assert_eq!(run(&limited(0).await).await.code(), "budget_exceeded");
     assert_eq!(run(&limited(1).await).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn calls_that_come_at_once_spend_no_more_than_their_key_may() {
+    use impasto_testkit::{FarOptions, FarProvider, Oracle};
+
+    let folder = tempfile::tempdir().unwrap();
+    let options = FarOptions { dawdle_ms: 0, job_ms: (20, 20), can_find: true };
+    let far = FarProvider::open(folder.path(), options).unwrap();
+    let house =
+        House::on(ServerOptions::default(), |stage| stage.driver("far", Arc::new(far))).await;
+    let headers = ["content-type: application/json"];
+    let body = json!({ "tenant": "acme", "limits": { "spend_per_day": 20_000 } }).to_string();
+    let made = house.send(house.request(&house.admin, "POST /v1/keys", &headers, body)).await;
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let ask = |number: i64| {
+        let body = json!({ "task": "add", "input": { "number": number } }).to_string();
+        house.send(house.request(&key, "POST /v1/runs", &headers, body))
+    };
+    let replies = futures_util::future::join_all((0..20).map(ask)).await;
+    let (done, rest): (Vec<_>, Vec<_>) =
+        replies.iter().map(Reply::json).partition(|reply| reply["status"] == "succeeded");
+    assert_eq!((done.len(), rest.len()), (2, 18));
+    for reply in rest {
+        // Who comes when all is spent is refused at once; who came before finds the run failed.
+        let code =
+            if reply["status"] == "failed" { &reply["error"]["code"] } else { &reply["code"] };
+        assert_eq!(code, "budget_exceeded", "{reply}");
+    }
+    assert_eq!(Oracle::read(folder.path()).unwrap().starts.len(), 2, "nothing else has left");
+    assert_eq!(house.get("/v1/usage").await.json()["total"]["micros"], 20_000);
 }
 
 #[tokio::test]

@@ -146,12 +146,17 @@ impl House {
     }
 
     pub(super) async fn with(options: ServerOptions) -> Self {
+        Self::on(options, |stage| stage).await
+    }
+
+    /// The same on a stage that is set up otherwise.
+    pub(super) async fn on(options: ServerOptions, set: impl FnOnce(Stage) -> Stage) -> Self {
         let (store, blobs) = (Arc::new(MemoryRuns::default()), Arc::new(MemoryBlobs::default()));
         let mut all = operations();
         all.iter_mut().filter(|one| one.name == "echo").for_each(|one| one.run = talk);
         let driver = OperationsDriver::new(all).with_faults(Arc::new(|name, _, _| fault(name)));
         let stage = Stage::over(store.clone(), blobs.clone()).unwrap();
-        let mut stage = stage.driver("here", Arc::new(driver));
+        let mut stage = set(stage.driver("here", Arc::new(driver)));
         stage.parts.importer = Arc::new(Taker);
         let receiver = Arc::new(Receiver::default());
         let catalog = Arc::clone(&stage.parts.catalog);
