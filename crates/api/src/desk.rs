@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::MoneyView;
+use crate::{MoneyView, object};
 
 /// Somewhere that is to be told what happens to runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -115,16 +115,20 @@ pub struct KeyLimitsView {
     pub spend_per_day: Option<i64>,
 }
 
+fn unnamed() -> String {
+    "unnamed".to_owned()
+}
+
 /// A key to be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRequest {
-    /// In whose name it calls.
-    #[schemars(length(min = 1, max = 64))]
+    /// In whose name it calls: letters, digits, `-`, `_` and `.`, a letter or digit first.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub tenant: String,
     /// What people call it.
-    #[serde(default)]
-    #[schemars(length(max = 200))]
+    #[serde(default = "unnamed")]
+    #[schemars(length(min = 1, max = 100))]
     pub name: String,
     /// Whether it is for running the server: such a key manages keys and makes no calls.
     #[serde(default)]
@@ -133,7 +137,7 @@ pub struct KeyRequest {
     #[serde(default)]
     pub scopes: Vec<String>,
     /// What it may use up.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::object")]
     pub limits: KeyLimitsView,
     /// After how long it is refused, in milliseconds.
     #[serde(default)]

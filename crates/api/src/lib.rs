@@ -14,6 +14,7 @@
 mod catalogue;
 mod desk;
 mod files;
+mod object;
 mod openapi;
 mod page;
 mod problem;

@@ -104,7 +104,7 @@ fn parameters(route: &Route) -> Vec<Json> {
         let place = if query.place == Place::Query { "query" } else { "header" };
         let mut schema = json!({ "type": query.ty });
         if query.ty == "integer" {
-            schema["minimum"] = 0.into();
+            schema["minimum"] = u8::from(query.name == "limit").into();
         }
         json!({
             "name": query.name, "in": place, "description": query.summary, "required": false,

@@ -72,9 +72,9 @@ fn write_route(page: &mut String, route: &Route) -> std::fmt::Result {
         page,
         "<section id=\"{id}\"><h2><span class=\"method\">{method}</span><code>{path}</code></h2>"
     )?;
-    writeln!(page, "<p>{} <span class=\"who\">({who})</span></p><table>", escaped(route.summary))?;
+    writeln!(page, "<p>{} <span class=\"who\">({who})</span></p><table>", shown(route.summary))?;
     for query in route.query {
-        let (name, summary) = (query.name, escaped(query.summary));
+        let (name, summary) = (query.name, shown(query.summary));
         writeln!(page, "<tr><td><code>{name}</code><td>{summary}")?;
     }
     let takes = match route.takes {
@@ -94,7 +94,7 @@ fn write_route(page: &mut String, route: &Route) -> std::fmt::Result {
             Content::File => "bytes".to_owned(),
             Content::Text(media_type) => format!("<code>{media_type}</code>"),
         };
-        writeln!(page, "<tr><td>{}<td>{content} {}", answer.status, escaped(answer.summary))?;
+        writeln!(page, "<tr><td>{}<td>{content} {}", answer.status, shown(answer.summary))?;
     }
     if !route.errors.is_empty() {
         writeln!(page, "<tr><td>errors<td><code>{}</code>", route.errors.join(", "))?;
@@ -111,6 +111,16 @@ fn type_link(schema: crate::routes::SchemaOf) -> String {
     format!("<a href=\"#type-{name}\">{name}</a>")
 }
 
+/// A sentence; what stands between backticks is code.
+fn shown(text: &str) -> String {
+    let pieces = escaped(text);
+    let pieces = pieces.split('`').enumerate().map(|(at, piece)| match at % 2 {
+        0 => piece.to_owned(),
+        _ => format!("<code>{piece}</code>"),
+    });
+    pieces.collect()
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -125,6 +135,10 @@ mod tests {
         for route in ROUTES {
             assert!(page.contains(&format!("id=\"{}\"", route.id)), "{}", route.id);
         }
+        let summaries = page.split("<h1>Types</h1>").next().unwrap_or_default();
+        assert!(
+            summaries.contains("<code>wait=&lt;seconds&gt;</code>") && !summaries.contains('`')
+        );
         for from_elsewhere in ["<script", "<link", "src=", "@import", "url("] {
             assert!(!page.contains(from_elsewhere), "{from_elsewhere}");
         }

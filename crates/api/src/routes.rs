@@ -254,8 +254,8 @@ pub const ROUTES: &[Route] = &[
     ),
     Route {
         query: &[
-            header("Last-Event-ID", "The number of the last event that was received."),
-            number("after", "The same, for clients that cannot send the header."),
+            header("Last-Event-ID", "The id of the last event that was received."),
+            text("after", "The same, for clients that cannot send the header."),
         ],
         ..reads(
             "streamRun",
@@ -569,10 +569,11 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         access: Access::Write,
+        errors: &["not_found", "conflict"],
         ..reads(
             "redeliver",
             "/v1/deliveries/{delivery}/redeliver",
-            "Sends a message again, whatever became of it.",
+            "Sends a message again, whatever became of it, if its endpoint is still told.",
             &[Answer {
                 status: 202,
                 summary: "It is due now.",

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::Problem;
+use crate::{Problem, object};
 
 /// How good a result is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +79,7 @@ pub struct RunRequest {
     /// Its inputs. A file is a URL, a data URI, or `{"asset": "<digest>"}` of one that was uploaded.
     pub input: Map<String, Json>,
     /// What is wanted of every route.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyRequest>,
     /// From which the seeds of its steps are derived.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ pub struct RunRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
     /// Whom to tell how it goes, besides the webhook endpoints of the tenant.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookRequest>,
     /// Whether every step is done again, even if an equal one has been done before.
     pub no_cache: bool,
@@ -278,7 +278,7 @@ pub struct PlanRequest {
     /// Its inputs, as far as they are known.
     pub input: Map<String, Json>,
     /// What is wanted of every route.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyRequest>,
 }
 

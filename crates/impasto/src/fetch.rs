@@ -116,6 +116,10 @@ impl Fetch for Outside {
         Box::pin(async move { self.file(&url, bytes_max).await })
     }
 
+    fn check(&self, url: &str) -> Result<()> {
+        Ok(self.client.check(&Request::post(url, Grade::Foreign)?)?)
+    }
+
     fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>> {
         Box::pin(self.tell(post))
     }
@@ -215,6 +219,31 @@ mod tests {
             (&file.bytes[..], file.media_type.as_deref()),
             (&b"file"[..], Some("image/png"))
         );
+    }
+
+    #[test]
+    fn an_address_that_says_that_it_is_inside_is_refused_before_it_is_asked() {
+        let (closed, open) = (Outside::new(NetOptions::default(), 1).unwrap(), open());
+        let check = |outside: &Outside, url: &str, good: bool| {
+            let checked = outside.check(url);
+            assert_eq!(checked.is_ok(), good, "{url}: {checked:?}");
+        };
+        for url in ["https://example.com/x", "http://8.8.8.8:8080/", "http://name.test/"] {
+            check(&closed, url, true);
+        }
+        for url in [
+            "http://127.0.0.1:45050/x",
+            "http://169.254.169.254/latest",
+            "http://10.0.0.1/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://2130706433/",
+            "http://example.com:99999/",
+            "http://user:pw@example.com/",
+        ] {
+            check(&closed, url, false);
+        }
+        check(&open, "http://127.0.0.1:45050/x", true);
+        check(&open, "http://169.254.169.254/latest", false);
     }
 
     async fn check_file(answer: &str, bytes_max: u64, kind: ErrorKind, part: &str) {

@@ -3,7 +3,7 @@
 use impasto_domain::{Error, Result, TenantId};
 use impasto_engine::{Clock, SystemClock};
 use impasto_server::keys::{NewKey, draw};
-use impasto_server::{Scope, Scopes};
+use impasto_server::{Scope, Scopes, ServerOptions};
 use impasto_store::{KeyKind, KeyLimits, KeyRecord, KeyStore};
 use serde_json::{Value as Json, json};
 
@@ -97,7 +97,12 @@ async fn revoke(id: &str, store: &impl KeyStore, screen: Screen) -> Result<()> {
     if screen.json {
         screen.json_line(&json!({ "id": id, "revoked": true }));
     } else {
-        screen.note(screen.paint(&format!("key {id} is refused from now on"), Style::Bold));
+        let within = ServerOptions::default().key_age_ms.div_ceil(1_000);
+        let note = format!(
+            "key {id} is revoked: a server that runs refuses it within {within} seconds, unless \
+             `key_age_ms` of its settings says otherwise, and ends what it streams to it"
+        );
+        screen.note(screen.paint(&note, Style::Bold));
     }
     Ok(())
 }

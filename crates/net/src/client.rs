@@ -15,8 +15,9 @@ use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
 use crate::dial::Dialer;
+use crate::guard::admit;
 use crate::pool::{Key, Line, Pool};
-use crate::request::{Grade, check, is_encrypted, place};
+use crate::request::{Grade, check, is_encrypted, place, written_address};
 use crate::resolve::{Resolve, SystemResolver};
 use crate::response::{Lease, Response};
 use crate::{Body, Cause, NetError, NetOptions, Request, Stage};
@@ -90,6 +91,18 @@ impl Client {
     /// The options that it was made with.
     pub fn options(&self) -> &NetOptions {
         &self.inner.options
+    }
+
+    /// Refuses a request that cannot be sent for the address that is written in its URL. What a name
+    /// leads to is known only when it is dialled.
+    ///
+    /// # Errors
+    /// The address is one that a request of this grade may not reach.
+    pub fn check(&self, request: &Request) -> Result<(), NetError> {
+        let Some(address) = written_address(&request.url) else { return Ok(()) };
+        let port = request.url.port_or_known_default().unwrap_or(80);
+        let place = (&*address.to_string(), port);
+        admit(&self.inner.options, request.grade, place, &[address]).map(drop)
     }
 
     /// Sends a request and waits for the head of the answer. Redirects are followed for requests

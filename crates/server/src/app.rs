@@ -78,6 +78,8 @@ struct Shelf {
     /// Files of tenants lent to providers, and those lent before them.
     lent: [HashMap<(TenantId, Digest), AssetRef>; 2],
     plans: HashMap<Digest, Arc<Plan>>,
+    /// Files that uploads of tenants became, and those of uploads before them.
+    uploads: [HashMap<(TenantId, String), Digest>; 2],
 }
 
 impl App {
@@ -237,6 +239,18 @@ impl App {
         Ok(own.map(|record| record.limits).unwrap_or_default())
     }
 
+    /// Refuses one whose key was revoked or has expired since it called. It counts as no call.
+    pub(crate) async fn still_may(&self, caller: &Caller) -> Result<()> {
+        let Some(key) = &caller.key else { return Ok(()) };
+        let options = self.options();
+        let memory = Memory { age_ms: options.key_age_ms, keys: options.known_keys };
+        match self.keyring().still_good(self.store(), &key.0, self.now_ms(), memory).await {
+            Err(error) if error.kind == ErrorKind::Unauthorized => Err(error),
+            // That it cannot be looked up is no reason to end what was allowed.
+            _ => Ok(()),
+        }
+    }
+
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.inner.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -284,6 +298,21 @@ impl App {
             *old = std::mem::take(new);
         }
         new.insert((tenant.clone(), asset.digest), asset.clone());
+    }
+
+    /// The file that an upload of this tenant became when it was put together.
+    pub(crate) fn uploaded(&self, tenant: &TenantId, upload: &str) -> Option<Digest> {
+        let key = (tenant.clone(), upload.to_owned());
+        self.shelf().uploads.iter().find_map(|known| known.get(&key)).copied()
+    }
+
+    /// Notes what an upload became. When too much is known, the older half is forgotten.
+    pub(crate) fn note_uploaded(&self, tenant: &TenantId, upload: &str, became: Digest) {
+        let [new, old] = &mut self.shelf().uploads;
+        if new.len() >= self.inner.options.known_uploads.div_ceil(2).max(1) {
+            *old = std::mem::take(new);
+        }
+        new.insert((tenant.clone(), upload.to_owned()), became);
     }
 
     /// What a file with these bytes became when it was taken in before.

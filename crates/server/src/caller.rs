@@ -103,9 +103,12 @@ impl Caller {
             return Ok(());
         }
         if self.admin {
-            return Err(Problem::forbidden("a key for running the server makes no calls"));
+            let hint = "use a key without `--admin`; `impasto keys create` makes one";
+            return Err(Problem::forbidden("a key for running the server makes no calls", hint));
         }
-        Err(Problem::forbidden(format!("this key does not have the scope `{scope}`")))
+        let message = format!("this key does not have the scope `{scope}`");
+        let hint = "use a key with that scope; `impasto keys create --scope` makes one";
+        Err(Problem::forbidden(message, hint))
     }
 
     /// Refuses one who does not run this server.
@@ -113,7 +116,8 @@ impl Caller {
         if self.admin {
             return Ok(());
         }
-        Err(Problem::forbidden("this needs a key for running the server"))
+        let hint = "use such a key; `impasto keys create --admin` makes one";
+        Err(Problem::forbidden("this needs a key for running the server", hint))
     }
 
     /// The same as [`Caller::may`], for faces that tell errors in their own shape.

@@ -4,6 +4,7 @@
 //! - What is kept has an id: the number of its event. Where one event is told in two, the last has
 //!   the id, so that a listener that comes again misses nothing; it may hear the first one twice.
 //! - What is told live only (progress, partial results, logs) has no id.
+//! - Whoever listens by a key hears no more when it is revoked or has expired.
 //! - The last event is `done` (or `parked`, `interrupted`); its id ends in `.end`.
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use impasto_engine::{Update, UpdateKind, Updates};
 use impasto_workflow::Event;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::calls::{RunView, ViewStatus};
@@ -78,6 +80,9 @@ pub(crate) fn stream_of(viewer: Viewer, run: RunId, updates: Updates, heard: Hea
         seq: heard.seq,
         ended: false,
         keep_alive: Duration::from_millis(viewer.app.options().keep_alive_ms.max(10)),
+        sent: Instant::now(),
+        look_after: Duration::from_millis(viewer.app.options().key_age_ms.max(10)),
+        looked: Instant::now(),
         viewer,
     };
     let pieces = stream::unfold(listener, |mut listener| async move {
@@ -136,19 +141,38 @@ struct Listener {
     seq: u64,
     ended: bool,
     keep_alive: Duration,
+    /// When something was sent last.
+    sent: Instant,
+    /// How often it is looked whether whoever listens still may, and when it was looked last.
+    look_after: Duration,
+    looked: Instant,
 }
 
 impl Listener {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(piece) = self.waiting.pop_front() {
+                self.sent = Instant::now();
                 return Some(piece);
             }
             if self.ended {
                 return None;
             }
-            match tokio::time::timeout(self.keep_alive, self.updates.next()).await {
-                Err(_) => return Some(Bytes::from_static(b":\n\n")),
+            if self.looked.elapsed() >= self.look_after {
+                self.looked = Instant::now();
+                if let Err(error) = self.viewer.app.still_may(&self.viewer.caller).await {
+                    self.fail(&error);
+                    continue;
+                }
+            }
+            if self.sent.elapsed() >= self.keep_alive {
+                self.sent = Instant::now();
+                return Some(Bytes::from_static(b":\n\n"));
+            }
+            let quiet = self.keep_alive.saturating_sub(self.sent.elapsed());
+            let unseen = self.look_after.saturating_sub(self.looked.elapsed());
+            match tokio::time::timeout(quiet.min(unseen), self.updates.next()).await {
+                Err(_) => {}
                 Ok(Some(Ok(update))) => self.hear(&update),
                 Ok(Some(Err(error))) => self.fail(&error),
                 Ok(None) => self.look().await,

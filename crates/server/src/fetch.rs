@@ -42,6 +42,12 @@ pub trait Fetch: Send + Sync {
     /// The file at `url`, of at most `bytes_max` bytes.
     fn get(&self, url: String, bytes_max: u64) -> BoxFuture<'_, Result<Fetched>>;
 
+    /// Refuses an address to which no message can ever be sent, as far as the address itself says so.
+    ///
+    /// # Errors
+    /// It is no address, or it leads to where nobody is reached.
+    fn check(&self, url: &str) -> Result<()>;
+
     /// Sends a message. Answers with what the other side says, whatever it is.
     fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>>;
 }
@@ -57,6 +63,10 @@ fn unreachable(url: &str) -> Error {
 impl Fetch for NoFetch {
     fn get(&self, url: String, _bytes_max: u64) -> BoxFuture<'_, Result<Fetched>> {
         Box::pin(async move { Err(unreachable(&url)) })
+    }
+
+    fn check(&self, _url: &str) -> Result<()> {
+        Ok(())
     }
 
     fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>> {

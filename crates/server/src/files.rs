@@ -166,8 +166,13 @@ impl App {
         let asset = self.engine().import(path).map_err(|error| {
             // Where we kept it is nobody's business.
             let place = path.display().to_string();
-            let message = error.message.replace(&place, "the file");
-            Error { message, ..error }
+            let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+            let bare = |text: String| {
+                let quoted = |text: String, it: &str| text.replace(&format!("'{it}'"), it);
+                let text = quoted(quoted(text, &place), &name);
+                text.replace(&place, "the file").replace(&*name, "the file")
+            };
+            Error { message: bare(error.message), hint: error.hint.map(bare), ..error }
         })?;
         self.note_taken_in(original, &asset);
         Ok(asset)
@@ -191,8 +196,9 @@ impl App {
         }
         if !url.starts_with("https://") && !url.starts_with("http://") {
             let shown: String = url.chars().take(60).collect();
-            return Err(Error::invalid(format!("'{shown}' is no address of a file"))
-                .hint("give a URL that begins with https://, a data URI, or upload the file"));
+            return Err(Error::invalid(format!("'{shown}' is no address of a file")).hint(
+                "give a URL that begins with https:// or http://, a data URI, or upload the file",
+            ));
         }
         let fetched = self.fetch().get(url.to_owned(), self.options().upload_bytes_max).await?;
         let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next());

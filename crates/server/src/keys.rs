@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use impasto_domain::{Digest, Error, ErrorKind, Result, TenantId};
+use impasto_domain::{Digest, Error, ErrorKind, Money, Result, Side, TenantId};
 use impasto_store::{KeyKind, KeyLimits, KeyRecord, Store};
 
 use crate::caller::{Caller, KeyId, Scope, Scopes};
@@ -22,6 +22,12 @@ const ID_BYTES: usize = 6;
 const SECRET_BYTES: usize = 24;
 /// How often at most it is noted that a key was used, in milliseconds.
 const USE_NOTED_MS: u64 = 60_000;
+/// The longest name of a key.
+const NAME_CHARS_MAX: usize = 100;
+/// The longest name of a tenant.
+const TENANT_CHARS_MAX: usize = 64;
+/// The most calls at once and a minute that a limit may name.
+const LIMIT_MAX: u32 = 1_000_000_000;
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -40,11 +46,44 @@ pub struct NewKey {
     pub expires_ms: Option<u64>,
 }
 
+/// Refuses a key whose name, tenant or limits make no sense.
+fn check_new(new: &NewKey) -> Result<()> {
+    let length = new.name.chars().count();
+    let is_shown = !new.name.chars().any(char::is_control) && !new.name.trim().is_empty();
+    if !is_shown || length > NAME_CHARS_MAX {
+        let message =
+            format!("the name of a key has 1 to {NAME_CHARS_MAX} characters that can be seen");
+        return Err(Error::invalid(message).hint("say who or what uses it, such as ci or ada"));
+    }
+    let tenant = new.tenant.as_str();
+    let is_word = tenant.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_.".contains(sign))
+        && tenant.starts_with(|sign: char| sign.is_ascii_alphanumeric());
+    if !is_word || tenant.len() > TENANT_CHARS_MAX {
+        let shown: String =
+            tenant.chars().filter(|sign| !sign.is_control()).take(TENANT_CHARS_MAX).collect();
+        let hint = format!(
+            "use letters, digits, `-`, `_` and `.`, a letter or digit first, at most \
+             {TENANT_CHARS_MAX}"
+        );
+        return Err(Error::invalid(format!("'{shown}' is no name of a tenant")).hint(hint));
+    }
+    let odd = |limit: Option<u32>| limit.is_some_and(|limit| !(1..=LIMIT_MAX).contains(&limit));
+    if odd(new.limits.concurrent) || odd(new.limits.calls_per_minute) {
+        let message = format!("calls at once and a minute are limited to 1 to {LIMIT_MAX}");
+        return Err(Error::invalid(message).hint("leave a limit out to set none"));
+    }
+    if new.limits.spend_per_day.is_some_and(|most| most < Money::ZERO) {
+        return Err(Error::invalid("what a key may spend in a day is less than nothing"));
+    }
+    Ok(())
+}
+
 /// Draws a key. The text is to be shown once; the record is to be kept.
 ///
 /// # Errors
-/// This machine gives no random numbers.
+/// Its name, tenant or limits make no sense, or this machine gives no random numbers.
 pub fn draw(new: NewKey, now_ms: u64) -> Result<(KeyRecord, String)> {
+    check_new(&new)?;
     let (id, secret) = (drawn::<ID_BYTES>()?, drawn::<SECRET_BYTES>()?);
     let record = KeyRecord {
         id: id.clone(),
@@ -171,6 +210,18 @@ impl Keyring {
         Ok(caller_of(record))
     }
 
+    /// Refuses a key that was good before and is so no more.
+    pub(crate) async fn still_good(
+        &self,
+        store: &dyn Store,
+        id: &str,
+        now_ms: u64,
+        memory: Memory,
+    ) -> Result<()> {
+        let record = self.record(store, id, now_ms, memory).await?;
+        check_time(&record.ok_or_else(|| refused("that key is not known here"))?, now_ms)
+    }
+
     /// What is kept of the key of that id.
     pub(crate) async fn record(
         &self,
@@ -213,7 +264,9 @@ impl Keyring {
         if held.allowance < 1.0 {
             let after_ms = ((1.0 - held.allowance) / per_ms.max(1e-9)).ceil() as u64;
             let message = format!("this key may make {a_minute} calls a minute");
-            return Err(Error::new(ErrorKind::RateLimited, message).retry_after(after_ms));
+            let error = Error::new(ErrorKind::RateLimited, message).retry_after(after_ms);
+            // It is not a provider that says so.
+            return Err(Error { side: Side::Caller, ..error });
         }
         held.allowance -= 1.0;
         Ok(())
@@ -312,6 +365,26 @@ mod tests {
         check(|key| key.secret_sha256 = other, 5, Err("that key is not known here")).await;
     }
 
+    #[test]
+    fn a_key_whose_name_tenant_or_limits_make_no_sense_is_not_made() {
+        let check = |name: &str, tenant: &str, calls_per_minute: Option<u32>, good: bool| {
+            let limits = KeyLimits { calls_per_minute, ..KeyLimits::default() };
+            let (name, tenant) = (name.to_owned(), TenantId::new(tenant));
+            let drawn = draw(NewKey { name, tenant, limits, ..new_key() }, 0);
+            assert_eq!(drawn.is_ok(), good, "{:?}", drawn.map(|(record, _)| record));
+        };
+        check("ci", "acme", None, true);
+        check("Ada's key (2)", "team-7.eu_1", Some(1), true);
+        check(&"é".repeat(100), &"a".repeat(64), None, true);
+        for name in ["", "  ", "a\nb", "a\u{7f}", &"x".repeat(101)] {
+            check(name, "acme", None, false);
+        }
+        for tenant in ["", "a\nb", "../../etc", ".a", "a/b", "a b", &"a".repeat(65)] {
+            check("ci", tenant, None, false);
+        }
+        check("ci", "acme", Some(0), false);
+    }
+
     #[tokio::test]
     async fn calls_a_minute_are_counted() {
         let (store, ring) = (MemoryRuns::default(), Keyring::default());
@@ -323,6 +396,7 @@ mod tests {
         }
         let error = ring.caller(&store, &shown, 0, MEMORY).await.unwrap_err();
         assert_eq!((error.kind, error.retry_after_ms), (ErrorKind::RateLimited, Some(30_000)));
+        assert_eq!(error.side, Side::Caller);
         ring.caller(&store, &shown, 30_000, MEMORY).await.unwrap();
     }
 

@@ -27,6 +27,7 @@ mod names;
 mod native;
 mod options;
 mod pages;
+mod plain;
 mod problem;
 mod purses;
 mod send;

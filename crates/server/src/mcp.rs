@@ -8,6 +8,7 @@
 //!   can mend it; only an unknown tool is an error of the protocol.
 //! - A model sees what its key's tenant sees, and nothing else.
 
+mod check;
 mod tools;
 
 use std::sync::Arc;
@@ -139,11 +140,13 @@ pub(crate) fn routes(app: App) -> Router<App> {
     config.legacy_session_mode = false;
     config.json_response = true;
     config.allowed_hosts = Vec::new();
-    let tools = Tools { app, caller: None };
+    let tools = Tools { app: app.clone(), caller: None };
     let make = move || Ok(tools.clone());
     let service =
         StreamableHttpService::new(make, Arc::new(LocalSessionManager::default()), config);
-    Router::new().nest_service("/mcp", service)
+    Router::new()
+        .nest_service("/mcp", service)
+        .layer(axum::middleware::from_fn_with_state(app, check::check))
 }
 
 /// Serves one client on standard input and output until it goes. Runs that a process before left

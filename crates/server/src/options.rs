@@ -53,6 +53,8 @@ pub struct ServerOptions {
     pub intakes_at_once: usize,
     /// Files of which it is remembered what they became when they were taken in or rendered.
     pub known_renders: usize,
+    /// Uploads in parts of which it is remembered what they became, for a client that did not hear it.
+    pub known_uploads: usize,
     /// Workflows of which the compiled form is kept.
     pub known_plans: usize,
     /// How much of a hint of a provider is waited for, in bytes. None of it is looked at.
@@ -97,6 +99,7 @@ impl Default for ServerOptions {
             public_base: String::new(),
             intakes_at_once: 4,
             known_renders: 1_000,
+            known_uploads: 1_000,
             known_plans: 64,
             hint_bytes_max: 16 << 20,
             hint_wait_ms: 5_000,

@@ -64,9 +64,8 @@ impl Problem {
     }
 
     /// The caller is known and may not do this.
-    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
-        let error = Error::new(ErrorKind::Unauthorized, message)
-            .hint("use a key with that scope; `impasto keys create --scope` makes one");
+    pub(crate) fn forbidden(message: impl Into<String>, hint: &str) -> Self {
+        let error = Error::new(ErrorKind::Unauthorized, message).hint(hint);
         Self::with(StatusCode::FORBIDDEN, code::FORBIDDEN, error)
     }
 

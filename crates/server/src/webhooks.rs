@@ -30,6 +30,8 @@ use crate::fetch::{Post, Posted};
 use crate::files::Base;
 use crate::native::{Viewer, run_view};
 
+/// The longest address to tell.
+const URL_CHARS_MAX: usize = 2_048;
 /// How a secret begins that signs messages.
 const SECRET_PREFIX: &str = "whsec_";
 /// How long after each attempt that failed the next one is made, in seconds; more than a day in all.
@@ -112,6 +114,23 @@ pub(crate) fn new_secret() -> Result<String> {
 }
 
 impl App {
+    /// Refuses what no message can be sent to, whoever names it and however: for what leads inside by
+    /// a name, the delivery refuses it.
+    pub(crate) fn check_receiver(&self, url: &str) -> Result<()> {
+        let usable = url.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        if !usable || url.chars().count() > URL_CHARS_MAX {
+            let shown: String = url.chars().take(80).collect();
+            return Err(Error::invalid(format!("'{shown}' is no address to post to")).hint(format!(
+                "give a URL that begins with https:// or http://, of {URL_CHARS_MAX} characters at \
+                 most"
+            )));
+        }
+        self.fetch().check(url)
+    }
+
     /// The secret that signs what is told to webhooks that came with runs of this tenant.
     pub(crate) fn webhook_secret(&self, tenant: &TenantId) -> String {
         let key = self.derive("webhooks of runs", tenant.as_str()).finalize().into_bytes();
@@ -161,16 +180,20 @@ pub(crate) async fn deliver_due(app: &App, places: &Arc<Semaphore>) -> Result<us
 
 /// How an attempt went.
 enum Went {
-    /// It was heard, or there was nothing to say.
-    Heard(u16, &'static str),
+    /// It was heard.
+    Heard(u16),
+    /// There was nobody to tell: nothing was sent.
+    Unwanted,
     /// It may be heard later, and not before so many milliseconds if the receiver says so.
     NotYet(u16, String, Option<u64>),
     /// It will never be heard.
     Never(u16, String),
 }
 
-/// There was nobody to tell.
-const NOBODY: Went = Went::Heard(0, "nobody wants to be told of it");
+/// Whether something is noted as over of which nobody wanted to be told: no answer to it ever came.
+pub(crate) fn is_unwanted(delivery: &DeliveryRecord) -> bool {
+    delivery.state == TellState::Delivered && delivery.last_status == 0
+}
 
 /// Tells one thing once, and notes how it went.
 async fn tell(app: &App, delivery: &DeliveryRecord) {
@@ -180,9 +203,13 @@ async fn tell(app: &App, delivery: &DeliveryRecord) {
     };
     let figures = app.figures();
     let told = match went {
-        Went::Heard(status, why) => {
+        Went::Heard(status) => {
             figures.delivered.fetch_add(1, Ordering::Relaxed);
-            Told { state: TellState::Delivered, due_ms: 0, status, error: why.to_owned() }
+            Told { state: TellState::Delivered, due_ms: 0, status, error: String::new() }
+        }
+        Went::Unwanted => {
+            let error = "nobody wants to be told of it".to_owned();
+            Told { state: TellState::Delivered, due_ms: 0, status: 0, error }
         }
         Went::NotYet(status, error, wished_ms) => match after_ms(delivery.attempts) {
             Some(after_ms) => {
@@ -255,7 +282,7 @@ async fn to_endpoint(app: &App, endpoint: EndpointRecord, notice: &Notice) -> Re
         Some((_, compose)) => compose(notice, &secrets)?,
         None => Some(standard(notice, &secrets)?),
     };
-    let Some(message) = message else { return Ok(NOBODY) };
+    let Some(message) = message else { return Ok(Went::Unwanted) };
     let went = post(app, &endpoint.url, message).await?;
     if matches!(went, Went::Never(GONE, _)) {
         app.store().put_endpoint(EndpointRecord { enabled: false, ..endpoint }).await?;
@@ -272,7 +299,7 @@ async fn to_webhook(
     let (tenant, run) = (delivery.tenant.clone(), delivery.run.clone());
     let stored = app.store().load(tenant, run, u64::MAX >> 1).await?;
     let webhook = stored.record.run.webhook.as_deref().map(serde_json::from_str::<Webhook>);
-    let Some(Ok(webhook)) = webhook else { return Ok(NOBODY) };
+    let Some(Ok(webhook)) = webhook else { return Ok(Went::Unwanted) };
     let own = faces::WEBHOOKS.iter().find(|(name, _)| *name == face);
     let message = match own {
         Some((_, compose)) => compose(notice).await?,
@@ -284,7 +311,7 @@ async fn to_webhook(
     };
     match message {
         Some(message) => post(app, &webhook.url, message).await,
-        None => Ok(NOBODY),
+        None => Ok(Went::Unwanted),
     }
 }
 
@@ -325,7 +352,7 @@ async fn post(app: &App, url: &str, message: Message) -> Result<Went> {
         return Ok(Went::NotYet(0, format!("no answer within {timeout_ms} ms"), None));
     };
     Ok(match answered {
-        Ok(Posted { status: status @ 200..=299, .. }) => Went::Heard(status, ""),
+        Ok(Posted { status: status @ 200..=299, .. }) => Went::Heard(status),
         Ok(Posted { status: GONE, .. }) => {
             Went::Never(GONE, "the receiver wants to hear no more".to_owned())
         }

@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::files::{check_size, suffix};
+use crate::plain::plain;
 use crate::spool::{Spool, Spooled};
 use crate::whole::Spoilt;
 
@@ -69,8 +70,14 @@ pub(crate) async fn json_bytes(app: &App, body: Body) -> Result<Bytes, Unread> {
 
 /// What JSON says.
 pub(crate) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unread> {
+    // A list would be taken for the fields in their order.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        let error = Error::invalid("the body is a list, and an object is needed");
+        return Err(Unread::Bad(error.hint("send a JSON object")));
+    }
     serde_json::from_slice(body).map_err(|error| {
-        let error = Error::invalid(format!("the body is not the JSON that is needed: {error}"));
+        let why = plain(&error);
+        let error = Error::invalid(format!("the body is not the JSON that is needed: {why}"));
         Unread::Bad(error.hint("send a JSON object and the header content-type: application/json"))
     })
 }

@@ -248,8 +248,8 @@ async fn list_models(asked: Asked) -> Result<Vec<ContentBlock>> {
                "licence": model.licence, "offers": offers})
     };
     let limit = asked.arguments.get("limit").and_then(Json::as_u64);
-    let limit = page(&asked.app, limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)));
-    let (models, next) = page_of(&catalog, wanted, asked.text("cursor")?, limit);
+    let limit = page(&asked.app, limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)))?;
+    let (models, next) = page_of(&catalog, wanted, asked.text("cursor")?, limit)?;
     let models: Vec<Json> = models.into_iter().map(row).collect();
     let mut list = json!({ "models": models });
     if let Some(next) = next {

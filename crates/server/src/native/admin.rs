@@ -24,12 +24,6 @@ use crate::problem::Problem;
 const DAY_MS: u64 = 86_400_000;
 /// For how long usage is shown if nothing is said, in days.
 const USAGE_DAYS: u64 = 30;
-/// The longest name of a tenant.
-const TENANT_CHARS_MAX: usize = 64;
-/// The longest name of a key.
-const NAME_CHARS_MAX: usize = 200;
-/// The most runs at once, calls a minute and money a day that a limit may name.
-const LIMIT_MAX: u32 = 1_000_000_000;
 
 fn view(record: KeyRecord) -> KeyView {
     KeyView {
@@ -50,20 +44,12 @@ fn view(record: KeyRecord) -> KeyView {
     }
 }
 
-fn limits(limits: &KeyLimitsView) -> Result<KeyLimits> {
-    let too_much =
-        |limit: Option<u32>| limit.is_some_and(|limit| !(1..=LIMIT_MAX).contains(&limit));
-    if too_much(limits.concurrent) || too_much(limits.calls_per_minute) {
-        return Err(Error::invalid(format!("`limits` are 1 to {LIMIT_MAX}")));
-    }
-    if limits.spend_per_day.is_some_and(|most| most < 0) {
-        return Err(Error::invalid("`limits.spend_per_day` is less than nothing"));
-    }
-    Ok(KeyLimits {
+fn limits(limits: &KeyLimitsView) -> KeyLimits {
+    KeyLimits {
         concurrent: limits.concurrent,
         calls_per_minute: limits.calls_per_minute,
         spend_per_day: limits.spend_per_day.map(Money::micros),
-    })
+    }
 }
 
 fn scopes(names: &[String]) -> Result<Scopes> {
@@ -78,21 +64,12 @@ fn scopes(names: &[String]) -> Result<Scopes> {
 }
 
 fn new_key(request: &KeyRequest, now_ms: u64) -> Result<NewKey> {
-    let tenant = request.tenant.trim();
-    let plain = tenant.chars().all(|sign| !sign.is_control());
-    if tenant.is_empty() || tenant.chars().count() > TENANT_CHARS_MAX || !plain {
-        let message = format!("`tenant` has 1 to {TENANT_CHARS_MAX} characters that can be seen");
-        return Err(Error::invalid(message));
-    }
-    if request.name.chars().count() > NAME_CHARS_MAX {
-        return Err(Error::invalid(format!("`name` has more than {NAME_CHARS_MAX} characters")));
-    }
     Ok(NewKey {
-        tenant: TenantId::new(tenant),
+        tenant: TenantId::new(&*request.tenant),
         name: request.name.clone(),
         kind: if request.admin { KeyKind::Admin } else { KeyKind::User },
         scopes: scopes(&request.scopes)?,
-        limits: limits(&request.limits)?,
+        limits: limits(&request.limits),
         expires_ms: request.expires_in_ms.map(|within| later_ms(now_ms, within)),
     })
 }

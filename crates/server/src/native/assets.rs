@@ -10,8 +10,7 @@ use impasto_domain::{AssetRef, Digest, Error};
 use impasto_store::AssetEntry;
 use serde::Deserialize;
 
-use super::extract::{Asked, Named, media_type};
-use super::runs::page;
+use super::extract::{Asked, Named, cursor, media_type, page};
 use super::show::Viewer;
 use super::uploads::spool;
 use crate::app::{App, asset_of};
@@ -116,7 +115,7 @@ async fn of_form(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
-    cursor: Option<u64>,
+    cursor: Option<String>,
     limit: Option<u32>,
 }
 
@@ -127,8 +126,9 @@ pub(super) async fn list(
     base: Base,
     Asked(query): Asked<PageQuery>,
 ) -> Result<axum::Json<AssetList>, Problem> {
-    let limit = page(&app, query.limit);
-    let found = app.store().assets(caller.tenant.clone(), query.cursor, limit).await?;
+    let limit = page(&app, query.limit)?;
+    let before = cursor(query.cursor, |text| text.parse().ok())?;
+    let found = app.store().assets(caller.tenant.clone(), before, limit).await?;
     let full = found.len() >= limit as usize;
     let next_cursor = found.last().filter(|_| full).map(|last| last.number.to_string());
     let viewer = Viewer::new(&app, &caller, &base);

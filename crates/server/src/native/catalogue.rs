@@ -7,12 +7,11 @@ use impasto_api::{
     CatalogueView, FieldView, ModelList, ModelView, OfferView, QualityView, TaskList, TaskView,
 };
 use impasto_catalog::{Catalog, Model, Offer};
-use impasto_domain::{Error, Field, ModelId, Task, TaskId};
+use impasto_domain::{Error, Field, ModelId, Result, Task, TaskId};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::extract::{Asked, Named};
-use super::runs::page;
+use super::extract::{Asked, Named, cursor, page};
 use crate::app::App;
 use crate::calls::find_model;
 use crate::problem::Problem;
@@ -101,13 +100,14 @@ pub(crate) fn page_of(
     wanted: impl Fn(&Model) -> bool,
     cursor: Option<String>,
     limit: u32,
-) -> (Vec<&Model>, Option<String>) {
-    let after = cursor.map(ModelId::new).map_or(Bound::Unbounded, Bound::Excluded);
+) -> Result<(Vec<&Model>, Option<String>)> {
+    let known = |id: &str| Some(ModelId::new(id)).filter(|id| catalog.models.contains_key(id));
+    let after = self::cursor(cursor, known)?.map_or(Bound::Unbounded, Bound::Excluded);
     let after = catalog.models.range((after, Bound::Unbounded)).map(|(_, model)| model);
     let mut wanted = after.filter(|model| wanted(model));
     let page: Vec<&Model> = wanted.by_ref().take(limit as usize).collect();
     let next = wanted.next().and(page.last()).map(|last| last.id.to_string());
-    (page, next)
+    Ok((page, next))
 }
 
 /// `GET /v1/models`
@@ -121,8 +121,8 @@ pub(super) async fn models(
         catalog.task(task)?;
     }
     let wanted = |model: &Model| task.as_ref().is_none_or(|task| model.tasks.contains(task));
-    let limit = page(&app, query.limit);
-    let (models, next_cursor) = page_of(&catalog, wanted, query.cursor, limit);
+    let limit = page(&app, query.limit)?;
+    let (models, next_cursor) = page_of(&catalog, wanted, query.cursor, limit)?;
     let models = models.into_iter().map(|model| model_view(&catalog, model)).collect();
     Ok(axum::Json(ModelList { models, next_cursor }))
 }

@@ -31,7 +31,7 @@ use crate::caller::{Caller, Scope};
 use crate::problem::Problem;
 
 pub(crate) use catalogue::page_of;
-pub(crate) use runs::page;
+pub(crate) use extract::page;
 pub(crate) use show::{Viewer, error as error_view, run_view};
 pub(crate) use uploads::sweep as sweep_uploads;
 
@@ -41,7 +41,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/", get(|| async { Redirect::temporary("/docs") }))
         .route("/docs/errors/{code}", get(errors::page));
     ROUTES.iter().fold(pages, |router, route| match handler(route) {
-        Some(handler) => router.route(route.path, guarded(app, route.access, handler)),
+        Some(handler) => router.route(route.path, guarded(app, route, handler)),
         None => router,
     })
 }
@@ -115,16 +115,16 @@ fn desk_handler(route: &Route, method: MethodFilter) -> Option<MethodRouter<App>
     })
 }
 
-fn guarded(app: &App, access: Access, handler: MethodRouter<App>) -> MethodRouter<App> {
-    match access {
+fn guarded(app: &App, route: &'static Route, handler: MethodRouter<App>) -> MethodRouter<App> {
+    match route.access {
         Access::Open | Access::Signed => handler,
-        _ => handler.route_layer(from_fn_with_state((app.clone(), access), guard)),
+        _ => handler.route_layer(from_fn_with_state((app.clone(), route), guard)),
     }
 }
 
-/// Lets a request pass whose caller may.
+/// Lets a request pass whose caller may, and that asks for nothing that is not known.
 async fn guard(
-    State((app, access)): State<(App, Access)>,
+    State((app, route)): State<(App, &'static Route)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -133,7 +133,8 @@ async fn guard(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    if let Err(problem) = may(&caller, access) {
+    let allowed = may(&caller, route.access);
+    if let Err(problem) = allowed.and_then(|()| extract::check_query(route, &parts.uri)) {
         return problem.into_response();
     }
     parts.extensions.insert(caller);

@@ -6,7 +6,7 @@ use impasto_domain::Error;
 use impasto_engine::{PlanReport, PlannedStep};
 
 use super::extract::Sent;
-use super::runs::{Wish, policy};
+use super::runs::{Wish, check_options, policy};
 use super::show::money;
 use crate::app::App;
 use crate::caller::Caller;
@@ -27,7 +27,9 @@ pub(super) async fn plan(
             let message = "`source` is a workflow: no `task`, `model` or `workflow` goes with it";
             return Err(Error::invalid(message).into());
         }
-        None => wish.name().map(|(name, tasks, _)| (name, tasks))?,
+        None => check_options(&wish, &input)
+            .and_then(|()| wish.name())
+            .map(|(name, tasks, _)| (name, tasks))?,
     };
     let origin = Origin { face: "native".to_owned(), ..Origin::default() };
     let policy = wanted.map(policy).transpose()?.unwrap_or_default();

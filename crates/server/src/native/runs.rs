@@ -12,8 +12,9 @@ use impasto_domain::{
 use impasto_engine::{Answer, RunHandle};
 use impasto_store::{RunFilter, RunRecord, RunStatus};
 use serde::Deserialize;
+use serde_json::{Map, Value as Json};
 
-use super::extract::{Asked, Named, Sent};
+use super::extract::{Asked, Named, Sent, bad_cursor, page};
 use super::show::{Viewer, run_view};
 use crate::app::App;
 use crate::caller::Caller;
@@ -22,8 +23,6 @@ use crate::events::{self, Heard, Place};
 use crate::files::Base;
 use crate::problem::{Problem, code};
 
-/// The longest address to tell.
-const URL_CHARS_MAX: usize = 2_048;
 /// What may be asked to be told of.
 pub(super) const TOPICS: [&str; 5] =
     ["run.started", "run.succeeded", "run.failed", "run.cancelled", "run.parked"];
@@ -112,6 +111,12 @@ fn shown(viewer: &Viewer, view: &RunView) -> Response {
 
 /// The key under which the client makes its wish, if it names one.
 fn wish_key(headers: &HeaderMap, request: &RunRequest) -> Result<Option<String>> {
+    let mut sent = headers.get_all("idempotency-key").iter();
+    let first = sent.next();
+    if sent.any(|other| Some(other) != first) {
+        let message = "the header Idempotency-Key was sent twice, with different keys";
+        return Err(Error::invalid(message).hint("send one of them"));
+    }
     let given = calls::wish_key(headers)?;
     let Some(key) = request.idempotency_key.as_deref() else { return Ok(given.map(str::to_owned)) };
     calls::check_wish_key(key)?;
@@ -125,6 +130,7 @@ fn wish_key(headers: &HeaderMap, request: &RunRequest) -> Result<Option<String>>
 /// What is to be done by a request.
 fn call_of(app: &App, base: &Base, request: RunRequest) -> Result<Call> {
     let wish = Wish { task: request.task, model: request.model, workflow: request.workflow };
+    check_options(&wish, &request.input)?;
     let (name, tasks, spoken) = wish.name()?;
     let origin = Origin {
         face: "native".to_owned(),
@@ -142,7 +148,7 @@ fn call_of(app: &App, base: &Base, request: RunRequest) -> Result<Call> {
     let start_by_ms = request.start_within_ms.map(|within| app.later_ms(within));
     let end_by_ms = request.deadline_ms.map(|within| app.later_ms(within));
     let webhook = request.webhook.map(|webhook| {
-        check_url(&webhook.url)?;
+        app.check_receiver(&webhook.url)?;
         check_topics(&webhook.topics)?;
         Ok::<_, Error>(Webhook { url: webhook.url, topics: webhook.topics })
     });
@@ -197,6 +203,16 @@ impl Wish {
     }
 }
 
+/// Refuses what cannot be options of a task. What a workflow calls so is its own.
+pub(super) fn check_options(wish: &Wish, input: &Map<String, Json>) -> Result<()> {
+    let odd = input.get("options").filter(|options| !options.is_object() && !options.is_null());
+    if odd.is_none() || wish.workflow.is_some() {
+        return Ok(());
+    }
+    Err(Error::invalid("`options` is no object")
+        .hint("give what the provider takes by its names, such as {\"style\": \"raw\"}"))
+}
+
 /// The name and the version of `name@version`.
 fn versioned(text: &str) -> Result<(String, Option<u32>)> {
     let Some((name, version)) = text.rsplit_once('@') else { return Ok((text.to_owned(), None)) };
@@ -242,22 +258,6 @@ pub(super) fn policy(request: PolicyRequest) -> Result<Policy> {
     })
 }
 
-/// Refuses what is no address to post to.
-pub(super) fn check_url(url: &str) -> Result<()> {
-    let parsed = url.parse::<http::Uri>().ok();
-    let usable = parsed.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-    });
-    if usable && url.chars().count() <= URL_CHARS_MAX {
-        return Ok(());
-    }
-    let shown: String = url.chars().take(80).collect();
-    Err(Error::invalid(format!("'{shown}' is no address to post to")).hint(format!(
-        "give a URL that begins with https://, of {URL_CHARS_MAX} characters at most"
-    )))
-}
-
 /// Refuses topics that nothing is ever told of.
 pub(super) fn check_topics(topics: &[String]) -> Result<()> {
     let odd = topics.iter().find(|topic| !TOPICS.contains(&topic.as_str()));
@@ -279,14 +279,6 @@ pub(super) struct ListQuery {
     limit: Option<u32>,
 }
 
-/// How many are listed at a time if nothing is said.
-pub(super) const PAGE: u32 = 50;
-
-/// The least and the most that may be listed at a time.
-pub(crate) fn page(app: &App, limit: Option<u32>) -> u32 {
-    limit.unwrap_or(PAGE).clamp(1, app.options().page_max.max(1))
-}
-
 /// The most runs that are looked at for one page of a list.
 const LOOKED_AT_MAX: usize = 10_000;
 
@@ -297,7 +289,8 @@ pub(super) async fn list(
     base: Base,
     Asked(query): Asked<ListQuery>,
 ) -> Result<axum::Json<RunList>, Problem> {
-    let limit = page(&app, query.limit) as usize;
+    let page = page(&app, query.limit)?;
+    let limit = page as usize;
     let (statuses, only_queued) = statuses(query.status.as_deref())?;
     let mut filter = RunFilter {
         statuses,
@@ -305,7 +298,7 @@ pub(super) async fn list(
         created_from_ms: query.created_from_ms,
         created_to_ms: query.created_to_ms,
         before: query.cursor.map(RunId::new),
-        ..RunFilter::newest(caller.tenant.clone(), page(&app, query.limit))
+        ..RunFilter::newest(caller.tenant.clone(), page)
     };
     let viewer = Viewer::new(&app, &caller, &base);
     let mut runs = Vec::with_capacity(limit);
@@ -313,7 +306,7 @@ pub(super) async fn list(
     // What waits is told from what works by its events only, so more may be looked at than is shown.
     loop {
         let found = app.engine().runs(filter.clone()).await.map_err(|error| match error.kind {
-            ErrorKind::NotFound => Error::invalid("`cursor` is none that a list gave"),
+            ErrorKind::NotFound => bad_cursor(),
             _ => error,
         })?;
         let is_last = found.len() < limit;
@@ -385,7 +378,10 @@ pub(super) async fn report(
     caller: Caller,
     Named(run): Named<String>,
 ) -> Result<Response, Problem> {
-    let report = app.engine().report(caller.tenant, RunId::new(run)).await?;
+    let run = RunId::new(run);
+    // What is not there is told in the same way everywhere.
+    app.view(&caller, &run).await?;
+    let report = app.engine().report(caller.tenant, run).await?;
     Ok(axum::Json(report).into_response())
 }
 
@@ -393,7 +389,7 @@ pub(super) async fn report(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AfterQuery {
-    after: Option<u64>,
+    after: Option<String>,
 }
 
 /// `GET /v1/runs/{run}/events`
@@ -405,11 +401,9 @@ pub(super) async fn stream(
     Named(run): Named<String>,
     Asked(query): Asked<AfterQuery>,
 ) -> Result<Response, Problem> {
-    let heard = match headers.get("last-event-id").map(|id| id.to_str()) {
-        Some(Ok(id)) if !id.is_empty() => Heard::parse(id)?,
-        Some(Err(_)) => Heard::parse("?")?,
-        _ => Heard::after(query.after.unwrap_or_default()),
-    };
+    let header = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
+    let last = header.filter(|id| !id.is_empty()).or(query.after.as_deref());
+    let heard = last.filter(|id| !id.is_empty()).map(Heard::parse).transpose()?.unwrap_or_default();
     let run = RunId::new(run);
     let updates = app.updates(&caller, &run, heard.seq);
     let view = app.view(&caller, &run).await?;
@@ -441,7 +435,10 @@ pub(super) async fn cancel(
     let view = app.view(&caller, &run).await?;
     match asked {
         // To ask for it again is no mistake.
-        Err(error) if view.status != ViewStatus::Cancelled => Err(error.into()),
+        Err(error) if view.status != ViewStatus::Cancelled => {
+            let hint = "there is nothing left to end; GET /v1/runs/{run} shows how it ended";
+            Err(error.hint(hint).into())
+        }
         _ => Ok(accepted(&Viewer::new(&app, &caller, &base), &view)),
     }
 }
@@ -459,6 +456,7 @@ pub(super) async fn signal(
     sent: Sent<SignalRequest>,
 ) -> Result<Response, Problem> {
     let (run, tenant) = (RunId::new(run), caller.tenant.clone());
+    app.view(&caller, &run).await?;
     let engine = app.engine();
     let answer = |step: String, approved, note| {
         Ok::<_, Error>(Answer { key: step.parse()?, approved, note })

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use impasto_api::{UploadRequest, UploadView};
-use impasto_domain::{Digest, Error, ErrorKind, Result};
+use impasto_domain::{AssetRef, Digest, Error, ErrorKind, Result};
 use impasto_store::{UploadPart, UploadRecord};
 
 use super::extract::{Named, Sent};
@@ -145,7 +145,21 @@ pub(super) async fn complete(
     base: Base,
     Named(id): Named<String>,
 ) -> Result<Response, Problem> {
-    let record = record(&app, &caller, &id).await?;
+    let asset = match finish(&app, &caller, &id).await {
+        // Whoever did not hear that it was put together asks again, and hears the same.
+        Err(problem) => match app.uploaded(&caller.tenant, &id) {
+            Some(digest) => app.asset(&caller.tenant, digest).await?,
+            None => return Err(problem),
+        },
+        Ok(asset) => asset,
+    };
+    let asset = Viewer::new(&app, &caller, &base).asset(&asset);
+    Ok((StatusCode::CREATED, axum::Json(asset)).into_response())
+}
+
+/// Puts an upload together.
+async fn finish(app: &App, caller: &Caller, id: &str) -> Result<AssetRef, Problem> {
+    let record = record(app, caller, id).await?;
     let gap = record.parts.iter().zip(1..).find(|(part, number)| part.number != *number);
     if record.parts.is_empty() || gap.is_some() {
         let number = gap.map_or(1, |(_, number)| number);
@@ -155,10 +169,10 @@ pub(super) async fn complete(
     let ending = suffix(Some(&record.media_type), Some(&record.name));
     let parts = record.parts.iter().map(|part| part.digest).collect();
     let joined = joined(Arc::clone(app.pieces()), parts, ending).await?;
-    let asset = app.take_in_file(&caller, joined.path(), joined.digest, &record.name).await?;
-    end(&app, &caller, &id).await?;
-    let asset = Viewer::new(&app, &caller, &base).asset(&asset);
-    Ok((StatusCode::CREATED, axum::Json(asset)).into_response())
+    let asset = app.take_in_file(caller, joined.path(), joined.digest, &record.name).await?;
+    app.note_uploaded(&caller.tenant, id, asset.digest);
+    end(app, caller, id).await?;
+    Ok(asset)
 }
 
 /// `DELETE /v1/uploads/{upload}`

@@ -7,22 +7,24 @@ use impasto_api::{
     DeliveryList, DeliveryView, EndpointCreated, EndpointList, EndpointRequest, EndpointView,
     SecretView,
 };
-use impasto_domain::{Error, Result, RunId};
+use impasto_domain::{Error, ErrorKind, Result, RunId};
 use impasto_store::{DeliveryFilter, DeliveryRecord, EndpointRecord, TellState};
 use serde::Deserialize;
 
-use super::extract::{Asked, Named, Sent};
-use super::runs::{check_topics, check_url, page};
+use super::extract::{Asked, Named, Sent, cursor, page};
+use super::runs::check_topics;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::keys::drawn;
 use crate::problem::Problem;
-use crate::webhooks::new_secret;
+use crate::webhooks::{is_unwanted, new_secret};
 
 /// For how long messages are signed with the secret before too, in milliseconds.
 const OLD_SECRET_MS: u64 = 24 * 3_600_000;
 /// The most endpoints of a tenant.
 const ENDPOINTS_MAX: usize = 100;
+/// The most messages that are looked at for one page of a list.
+const LOOKED_AT_MAX: usize = 10_000;
 
 fn view(endpoint: &EndpointRecord) -> EndpointView {
     EndpointView {
@@ -38,8 +40,8 @@ fn created(endpoint: &EndpointRecord) -> EndpointCreated {
     EndpointCreated { endpoint: view(endpoint), secret: endpoint.secret.clone() }
 }
 
-fn check(request: &EndpointRequest) -> Result<()> {
-    check_url(&request.url)?;
+fn check(app: &App, request: &EndpointRequest) -> Result<()> {
+    app.check_receiver(&request.url)?;
     check_topics(&request.topics)
 }
 
@@ -58,7 +60,7 @@ pub(super) async fn create(
     caller: Caller,
     sent: Sent<EndpointRequest>,
 ) -> Result<Response, Problem> {
-    check(&sent.value)?;
+    check(&app, &sent.value)?;
     let count = app.store().endpoints(caller.tenant.clone()).await?.len();
     if count >= ENDPOINTS_MAX {
         let message = format!("there are {count} endpoints, which is the most");
@@ -103,7 +105,7 @@ pub(super) async fn update(
     Named(id): Named<String>,
     sent: Sent<EndpointRequest>,
 ) -> Result<axum::Json<EndpointView>, Problem> {
-    check(&sent.value)?;
+    check(&app, &sent.value)?;
     let EndpointRequest { url, topics, enabled } = sent.value;
     let before = endpoint(&app, &caller, &id).await?;
     let after = EndpointRecord { url, topics, enabled, ..before };
@@ -181,26 +183,47 @@ pub(super) async fn deliveries(
                 .hint("it can be pending, delivered or failed")
         })
     });
-    let limit = page(&app, query.limit);
+    let limit = page(&app, query.limit)?;
     let tenant = caller.tenant;
-    let before = query.cursor.map(|id| {
-        let number = app.message_number(&tenant, &id);
-        number.ok_or_else(|| Error::invalid("`cursor` is none that a list gave"))
-    });
+    let before = cursor(query.cursor, |id| app.message_number(&tenant, id))?;
     let filter = DeliveryFilter {
         tenant: tenant.clone(),
         run: query.run.map(RunId::new),
         endpoint: query.endpoint,
         state: state.transpose()?,
-        before: before.transpose()?,
+        before,
         limit,
     };
-    let found = app.store().deliveries(filter).await?;
-    let full = found.len() >= limit as usize;
-    let next_cursor =
-        found.last().filter(|_| full).map(|last| app.message_id(&tenant, last.number));
+    let (found, next) = wanted(&app, filter).await?;
+    let next_cursor = next.map(|number| app.message_id(&tenant, number));
     let deliveries = found.into_iter().map(|found| shown(&app, found)).collect();
     Ok(axum::Json(DeliveryList { deliveries, next_cursor }))
+}
+
+/// The messages that somebody wanted, and after which number there may be more.
+async fn wanted(
+    app: &App,
+    mut filter: DeliveryFilter,
+) -> Result<(Vec<DeliveryRecord>, Option<u64>)> {
+    let limit = filter.limit as usize;
+    let (mut all, mut looked_at) = (Vec::with_capacity(limit), 0);
+    loop {
+        let found = app.store().deliveries(filter.clone()).await?;
+        let is_last = found.len() < limit;
+        for record in found {
+            looked_at += 1;
+            filter.before = Some(record.number);
+            if !is_unwanted(&record) {
+                all.push(record);
+            }
+            if all.len() == limit {
+                return Ok((all, filter.before));
+            }
+        }
+        if is_last || looked_at >= LOOKED_AT_MAX {
+            return Ok((all, filter.before.filter(|_| !is_last)));
+        }
+    }
 }
 
 /// `POST /v1/deliveries/{delivery}/redeliver`
@@ -213,20 +236,34 @@ pub(super) async fn redeliver(
         Error::not_found(format!("there is no delivery `{id}`"))
             .hint("GET /v1/deliveries lists them")
     };
-    let tenant = caller.tenant;
-    let number = app.message_number(&tenant, &id).ok_or_else(missing)?;
-    if !app.store().redeliver(tenant.clone(), number, app.now_ms()).await? {
+    let number = app.message_number(&caller.tenant, &id).ok_or_else(missing)?;
+    let before = delivery(&app, &caller, number).await?.ok_or_else(missing)?;
+    if let Some(name) = &before.endpoint {
+        // Begun, it would fail, and the record of what was heard before would be lost.
+        let known = app.store().endpoints(caller.tenant.clone()).await?;
+        if !known.iter().any(|known| known.id == *name && known.enabled) {
+            let message = format!("the endpoint `{name}` is not told any more");
+            let hint = "it was deleted or turned off; GET /v1/webhooks lists those that are told";
+            return Err(Error::new(ErrorKind::Conflict, message).hint(hint).into());
+        }
+    }
+    if !app.store().redeliver(caller.tenant.clone(), number, app.now_ms()).await? {
         return Err(missing().into());
     }
+    let after = delivery(&app, &caller, number).await?.ok_or_else(missing)?;
+    Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, after))).into_response())
+}
+
+/// The message of that number, if somebody wanted it.
+async fn delivery(app: &App, caller: &Caller, number: u64) -> Result<Option<DeliveryRecord>> {
     let filter = DeliveryFilter {
-        tenant,
+        tenant: caller.tenant.clone(),
         run: None,
         endpoint: None,
         state: None,
         before: number.checked_add(1),
         limit: 1,
     };
-    let found = app.store().deliveries(filter).await?;
-    let found = found.into_iter().next().ok_or_else(missing)?;
-    Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, found))).into_response())
+    let found = app.store().deliveries(filter).await?.into_iter().next();
+    Ok(found.filter(|found| found.number == number && !is_unwanted(found)))
 }

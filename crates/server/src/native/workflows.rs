@@ -50,6 +50,20 @@ fn missing(name: &str) -> Error {
         .hint("PUT /v1/workflows/{name} keeps one")
 }
 
+/// There is no such version, or nothing of that name at all.
+async fn no_version(app: &App, caller: &Caller, name: &str, version: u32) -> Result<Error, Error> {
+    let newest = app.store().workflow(caller.tenant.clone(), name.to_owned(), None).await?;
+    Ok(newest.map_or_else(
+        || missing(name),
+        |newest| {
+            let message = format!("the workflow `{name}` has no version {version}");
+            let hint =
+                format!("the newest is {}; GET /v1/workflows/{name}/versions", newest.version);
+            Error::not_found(message).hint(hint)
+        },
+    ))
+}
+
 fn check_name(name: &str) -> Result<(), Error> {
     let usable = |sign: char| sign.is_ascii_alphanumeric() || "-_.".contains(sign);
     let begins = name.starts_with(|sign: char| sign.is_ascii_alphanumeric());
@@ -85,8 +99,15 @@ pub(super) async fn get(
     Named(name): Named<String>,
     Asked(query): Asked<VersionQuery>,
 ) -> Result<axum::Json<WorkflowView>, Problem> {
-    let found = app.store().workflow(caller.tenant, name.clone(), query.version).await?;
-    let record = found.ok_or_else(|| missing(&name))?;
+    let tenant = caller.tenant.clone();
+    let found = app.store().workflow(tenant, name.clone(), query.version).await?;
+    let record = match (found, query.version) {
+        (Some(record), _) => record,
+        (None, Some(version)) => {
+            return Err(no_version(&app, &caller, &name, version).await?.into());
+        }
+        (None, None) => return Err(missing(&name).into()),
+    };
     Ok(axum::Json(shown(&app, record, Vec::new())))
 }
 

@@ -106,6 +106,7 @@ impl Asking {
             .query
             .get(wire::WEBHOOK)
             .map(|url| Webhook { url: url.clone(), topics: Vec::new() });
+        call.webhook.iter().try_for_each(|webhook| app.check_receiver(&webhook.url))?;
         Ok(call)
     }
 

@@ -40,7 +40,7 @@ impl Reply {
 async fn key(store: &MemoryRuns, tenant: &str) -> String {
     let new = NewKey {
         tenant: TenantId::new(tenant),
-        name: String::new(),
+        name: "test".to_owned(),
         kind: KeyKind::User,
         scopes: Scopes::new(),
         limits: KeyLimits::default(),

@@ -117,12 +117,10 @@ impl Wish {
         Ok(body::parsed(&body::json_bytes(app, body).await?)?)
     }
 
-    fn url(&self) -> Result<Option<String>> {
+    fn url(&self, app: &App) -> Result<Option<String>> {
         let Some(url) = &self.url else { return Ok(None) };
-        if url.starts_with("https://") || url.starts_with("http://") {
-            return Ok(Some(url.clone()));
-        }
-        Err(Error::invalid(format!("`url` is '{url}'")).hint("it begins with https://"))
+        app.check_receiver(url).map_err(|error| error.context("`url`"))?;
+        Ok(Some(url.clone()))
     }
 
     fn topics(&self) -> Result<Option<Vec<String>>> {
@@ -153,7 +151,7 @@ pub(super) async fn create(
     may_write(&caller)?;
     let wish = Wish::read(&app, body).await?;
     let needed = |name: &str| Error::invalid(format!("`{name}` is missing"));
-    let url = wish.url()?.ok_or_else(|| needed("url"))?;
+    let url = wish.url(&app)?.ok_or_else(|| needed("url"))?;
     let topics = wish.topics()?.ok_or_else(|| needed("event_types"))?;
     let count = app.store().endpoints(caller.tenant.clone()).await?.len();
     if count >= ENDPOINTS_MAX {
@@ -203,7 +201,7 @@ pub(super) async fn update(
     may_write(&caller)?;
     let wish = Wish::read(&app, body).await?;
     let mut endpoint = find(&app, &caller, &id).await?;
-    endpoint.url = wish.url()?.unwrap_or(endpoint.url);
+    endpoint.url = wish.url(&app)?.unwrap_or(endpoint.url);
     endpoint.topics = wish.topics()?.unwrap_or(endpoint.topics);
     app.store().put_endpoint(endpoint.clone()).await?;
     Ok(Json(shown(&endpoint)))

@@ -130,7 +130,10 @@ impl Creation {
         let (Json::Object(shown), Json::Object(input)) = (shown, input) else {
             return Err(Error::internal("an input is no input any more"));
         };
-        let webhook = webhook(asked.webhook.as_ref(), asked.webhook_completed.as_ref())?;
+        let webhook = asked.webhook.clone().or_else(|| asked.webhook_completed.clone());
+        if let Some(url) = &webhook {
+            self.app.check_receiver(url).map_err(|error| error.context("`webhook`"))?;
+        }
         let filter = match (&asked.webhook, &asked.webhook_completed) {
             (None, Some(_)) => Some(vec![wire::WebhookEvent::Completed]),
             _ => asked.webhook_events_filter,
@@ -168,16 +171,6 @@ impl Creation {
                 .hint("write 30s, 5m, 1h30m or a number of seconds; the least is 5s")
         })
     }
-}
-
-/// The address to tell; it must be one.
-fn webhook(webhook: Option<&String>, completed: Option<&String>) -> Result<Option<String>> {
-    let Some(url) = webhook.or(completed) else { return Ok(None) };
-    if url.starts_with("https://") || url.starts_with("http://") {
-        return Ok(Some(url.clone()));
-    }
-    Err(Error::invalid(format!("`webhook` is '{url}', which is no address"))
-        .hint("give a URL that begins with https://"))
 }
 
 /// What happens here when what a client wants to be told of happens there.

@@ -123,12 +123,53 @@ async fn a_webhook_that_comes_with_a_run_is_told_of_its_end() {
     assert_eq!(posts.len(), 1, "of its end, not of its beginning");
     let told: Json = serde_json::from_slice(&posts[0].body).unwrap();
     assert_eq!(told["type"], "run.succeeded");
+    let listed = deliveries(&house, "").await;
+    assert_eq!(listed.len(), 1, "what nobody wanted to be told of was never sent: {listed:?}");
+    assert_eq!(listed[0]["topic"], "run.succeeded");
+    let metrics = house.send(house.request(&house.admin, "GET /metrics", &[], "")).await.text();
+    let delivered = "\nimpasto_webhook_deliveries_total{outcome=\"delivered\"} 1\n";
+    assert!(metrics.contains(delivered), "{metrics}");
     let secret = house.get("/v1/webhook-secret").await.json();
     assert!(secret["secret"].as_str().unwrap().starts_with("whsec_"));
     let bad = house.post("/v1/webhooks", &[], &json!({ "url": "not one" })).await;
     assert_eq!(bad.code(), "invalid_input");
+    let inside = json!({ "url": "http://10.0.0.1/" });
+    assert_eq!(house.post("/v1/webhooks", &[], &inside).await.code(), "invalid_input");
+    let mut of_run = body.clone();
+    of_run["webhook"] = inside.clone();
+    assert_eq!(house.post("/v1/runs", &[], &of_run).await.code(), "invalid_input");
+    for (path, wish) in [
+        ("/fal/queue/impasto/local/echo?fal_webhook=http://10.0.0.1/", json!({ "number": 1 })),
+        (
+            "/openai/v1/webhook_endpoints",
+            json!({
+                "url": "http://10.0.0.1/", "name": "inside", "event_types": ["video.completed"],
+            }),
+        ),
+    ] {
+        let refused = house.post(path, &[], &wish).await;
+        assert!(refused.status.is_client_error(), "{path}: {} {}", refused.status, refused.text());
+        assert!(refused.text().contains("may not be reached"), "{path}: {}", refused.text());
+    }
     let odd = json!({ "url": "https://a.example", "topics": ["run.exploded"] });
     assert_eq!(house.post("/v1/webhooks", &[], &odd).await.code(), "invalid_input");
+}
+
+#[tokio::test]
+async fn what_an_endpoint_heard_stays_known_when_the_endpoint_is_gone() {
+    let house = House::new().await;
+    let made = house.post("/v1/webhooks", &[], &json!({ "url": "https://hooks.example/a" })).await;
+    house.echo(1).await;
+    tell(&house).await;
+    let before = deliveries(&house, "limit=1").await;
+    let path = format!("/v1/webhooks/{}", made.json()["id"].as_str().unwrap());
+    house.ask(&format!("DELETE {path}"), &[], Body::empty()).await;
+    let again = format!("/v1/deliveries/{}/redeliver", before[0]["id"].as_str().unwrap());
+    let refused = house.post(&again, &[], &Json::Null).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "conflict".to_owned()));
+    tell(&house).await;
+    assert_eq!(before[0]["state"], "delivered");
+    assert_eq!(deliveries(&house, "limit=1").await, before, "nothing of it changed");
 }
 
 #[tokio::test]
@@ -154,6 +195,14 @@ async fn keys_are_made_shown_once_and_revoked() {
     assert_eq!(with("GET /v1/runs").await.code(), "unauthorized");
     let odd = json!({ "tenant": "acme", "scopes": ["everything"] }).to_string();
     assert_eq!(as_admin("POST /v1/keys", odd).await.code(), "invalid_input");
+    for odd in [
+        json!({ "tenant": "../../etc", "name": "ci" }),
+        json!({ "tenant": "acme", "name": "" }),
+        json!({ "tenant": "acme", "limits": { "calls_per_minute": 0 } }),
+    ] {
+        let refused = as_admin("POST /v1/keys", odd.to_string()).await;
+        assert_eq!(refused.code(), "invalid_input", "{odd}");
+    }
     let missing = as_admin("DELETE /v1/keys/none", String::new()).await;
     assert_eq!(missing.code(), "not_found");
 }
@@ -263,5 +312,10 @@ async fn the_id_of_a_message_says_nothing_of_how_many_there_are() {
     for odd in ["1", "msg_1", "msg_", "msg_zzzzzzzzzzzzzzzz", "msg_0000000000000001ff"] {
         assert_eq!(house.app.message_number(&own, odd), None, "{odd}");
     }
-    assert_eq!(house.get("/v1/deliveries?cursor=7").await.code(), "invalid_input");
+    for list in ["runs", "models", "assets", "deliveries"] {
+        for odd in ["cursor=zzzz", "cursor=-1", "cursor=", "limit=0", "limit=-1", "limit=x"] {
+            let refused = house.get(&format!("/v1/{list}?{odd}")).await;
+            assert_eq!(refused.code(), "invalid_input", "{list}?{odd}");
+        }
+    }
 }

@@ -106,6 +106,22 @@ async fn nobody_gets_in_without_a_key_or_with_a_wrong_one() {
 }
 
 #[tokio::test]
+async fn nothing_is_asked_for_in_vain() {
+    let house = House::new().await;
+    let things = things(&house).await;
+    for route in
+        ROUTES.iter().filter(|route| !matches!(route.access, Access::Open | Access::Signed))
+    {
+        let key = if route.access == Access::Admin { &house.admin } else { &house.own };
+        let (header, body) = good_body(route);
+        let path = format!("{}?wait=5", path_of(route, &things));
+        let reply = ask(&house, route, key, &path, header, body).await;
+        assert_eq!(reply.code(), "invalid_input", "{}: {}", route.id, reply.text());
+        assert!(reply.text().contains("`wait`"), "{}: {}", route.id, reply.text());
+    }
+}
+
+#[tokio::test]
 async fn a_key_does_no_more_than_it_may() {
     let house = House::new().await;
     let things = things(&house).await;
@@ -115,6 +131,9 @@ async fn a_key_does_no_more_than_it_may() {
             let (header, body) = good_body(route);
             let reply = ask(&house, route, key, &path, header, body).await;
             let refused = reply.status == StatusCode::FORBIDDEN;
+            if refused && route.access == Access::Admin {
+                assert!(reply.text().contains("--admin"), "{}: {}", route.id, reply.text());
+            }
             assert_eq!(refused, !may, "{}: {} {}", route.id, reply.status, reply.text());
         };
         let open = matches!(route.access, Access::Open | Access::Signed);

@@ -28,7 +28,9 @@ struct Taker;
 impl Importer for Taker {
     fn import(&self, path: &Path, bench: &dyn Workbench) -> Result<AssetRef> {
         let bytes = std::fs::read(path).map_err(|error| Error::internal(error.to_string()))?;
-        self.import_bytes(&bytes, &path.display().to_string(), bench)
+        let name = path.file_name().unwrap().to_string_lossy();
+        self.import_bytes(&bytes, &name, bench)
+            .map_err(|error| error.context(format!("'{}'", path.display())))
     }
 
     fn import_bytes(&self, bytes: &[u8], name: &str, bench: &dyn Workbench) -> Result<AssetRef> {
@@ -52,6 +54,13 @@ pub(super) struct Receiver {
 impl Fetch for Receiver {
     fn get(&self, url: String, _bytes_max: u64) -> BoxFuture<'_, Result<Fetched>> {
         Box::pin(async move { Err(Error::invalid(format!("nobody is at '{url}'"))) })
+    }
+
+    fn check(&self, url: &str) -> Result<()> {
+        match url.starts_with("http://10.") {
+            true => Err(Error::invalid("that place may not be reached")),
+            false => Ok(()),
+        }
     }
 
     fn post(&self, post: Post) -> BoxFuture<'_, Result<Posted>> {
@@ -109,7 +118,7 @@ impl Reply {
 async fn key(store: &MemoryRuns, tenant: &str, kind: KeyKind, scopes: Scopes) -> String {
     let new = NewKey {
         tenant: TenantId::new(tenant),
-        name: String::new(),
+        name: "test".to_owned(),
         kind,
         scopes,
         limits: KeyLimits::default(),

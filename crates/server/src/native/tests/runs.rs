@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::house::House;
+use crate::ServerOptions;
 
 /// The events of a stream: id, name and data.
 fn events(text: &str) -> Vec<(String, String, Json)> {
@@ -54,6 +55,16 @@ async fn a_run_that_takes_longer_goes_on_and_can_be_ended() {
     let done = house.echo(1).await["id"].as_str().unwrap().to_owned();
     let late = house.post(&format!("/v1/runs/{done}/cancel"), &[], &Json::Null).await;
     assert_eq!((late.status, late.code().as_str()), (StatusCode::CONFLICT, "conflict"));
+    assert!(late.json()["hint"].is_string(), "{}", late.text());
+    for (call, body) in [
+        ("GET /v1/runs/nope/report", String::new()),
+        ("POST /v1/runs/nope/signals", json!({ "signal": "resume" }).to_string()),
+        ("POST /v1/runs/nope/cancel", String::new()),
+    ] {
+        let missing = house.ask(call, &["content-type: application/json"], body).await;
+        assert_eq!(missing.code(), "not_found", "{call}");
+        assert!(missing.text().contains("check the id"), "{call}: {}", missing.text());
+    }
 }
 
 #[tokio::test]
@@ -91,12 +102,58 @@ async fn a_run_is_streamed_and_resumed_anywhere_without_loss() {
         if at + 1 == kept.len() {
             assert_eq!(rest.status, StatusCode::NO_CONTENT, "nothing more will come");
         }
+        let asked = house.get(&format!("{path}?after={id}")).await;
+        assert_eq!((asked.status, asked.text()), (rest.status, rest.text()), "after {id}");
     }
     for odd in ["x", "-1", "1.end.end", "18446744073709551616", "9000", "9000.end"] {
         let odd = format!("last-event-id: {odd}");
         let bad = house.ask(&format!("GET {path}"), &[&odd], Body::empty()).await;
         assert_eq!(bad.code(), "invalid_input", "{odd} is of no event of this run");
+        let asked = house.get(&format!("{path}?after={}", &odd["last-event-id: ".len()..])).await;
+        assert_eq!((asked.code(), asked.text()), (bad.code(), bad.text()), "{odd}");
     }
+}
+
+#[tokio::test]
+async fn what_has_another_shape_is_refused_and_not_read_as_something_else() {
+    let house = House::new().await;
+    let mut wishes = Vec::new();
+    for options in [json!(true), json!("xxxxx"), json!(-1), json!([])] {
+        wishes.push(json!({ "task": "echo", "input": { "number": 1, "options": options } }));
+    }
+    for policy in [json!(["draft"]), json!([])] {
+        wishes.push(json!({ "task": "echo", "input": { "number": 1 }, "policy": policy }));
+    }
+    for wish in wishes {
+        for path in ["/v1/runs", "/v1/plan"] {
+            let refused = house.post(path, &[], &wish).await;
+            assert_eq!(refused.code(), "invalid_input", "{path} {wish}");
+            let odd = if wish.get("policy").is_some() { "an object" } else { "`options` is no" };
+            assert!(refused.text().contains(odd), "{path} {wish}: {}", refused.text());
+        }
+    }
+    let listed = house.post("/replicate/v1/predictions", &[], &json!(["impasto/local"])).await;
+    assert_eq!(listed.status, StatusCode::BAD_REQUEST, "{}", listed.text());
+}
+
+#[tokio::test]
+async fn whoever_listens_hears_no_more_when_the_key_is_revoked() {
+    let options = ServerOptions { key_age_ms: 50, ..ServerOptions::default() };
+    let house = House::with(options).await;
+    let run = house.hang(1).await;
+    let path = format!("/v1/runs/{run}/events");
+    let call = format!("GET {path}");
+    let listening = house.ask(&call, &[], Body::empty());
+    let revoking = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let id = house.own.split('_').nth(1).unwrap();
+        let revoke = house.request(&house.admin, &format!("DELETE /v1/keys/{id}"), &[], "");
+        house.send(revoke).await.status
+    };
+    let (heard, revoked) = tokio::join!(listening, revoking);
+    assert_eq!(revoked, StatusCode::NO_CONTENT);
+    let (_, name, data) = events(&heard.text()).pop().unwrap();
+    assert_eq!((name.as_str(), &data["error"]["code"]), ("error", &json!("unauthorized")));
 }
 
 #[tokio::test]
@@ -116,6 +173,8 @@ async fn the_same_key_and_body_are_the_same_wish() {
         tokio::join!(house.post("/v1/runs", &[], &body), house.post("/v1/runs", &[], &body));
     assert_eq!(third.json()["id"], fourth.json()["id"], "also while the first is in flight");
     assert_ne!(third.json()["id"], first.json()["id"]);
+    let two = ["idempotency-key: 8", "idempotency-key: 9"];
+    assert_eq!(house.post("/v1/runs", &two, &echo(3)).await.code(), "invalid_input");
     let differ = house.post("/v1/runs", &["idempotency-key: 7"], &body).await;
     assert_eq!(differ.code(), "invalid_input");
 }
