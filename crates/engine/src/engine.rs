@@ -438,7 +438,6 @@ impl Engine {
             let left_ms = start_by_ms.saturating_sub(self.inner.parts.clock.now_ms());
             tokio::spawn(give_up_late(live.clone(), left_ms));
         }
-        let left = live.clone();
         if self.inner.enter(run.clone(), live) {
             tokio::spawn(Arc::clone(&self.inner).watch_for_cancels());
         }
@@ -447,13 +446,7 @@ impl Engine {
         let heard = runner.standing.wants_news.then(listen).flatten();
         // Who listens from the creation on hears what happened in it.
         let begun_at = if matches!(opening, Opening::Created(_)) { 0 } else { runner.seq };
-        let (inner, id) = (Arc::clone(&self.inner), run.clone());
-        let working = runner.work(opening);
-        let ending = tokio::spawn(async move {
-            let ended = working.await;
-            inner.leave(&id, &left);
-            ended
-        });
+        let ending = tokio::spawn(runner.work(opening));
         let inner = Arc::clone(&self.inner);
         RunHandle { id: run, tenant, inner, hub: Some(hub), live: heard, begun_at, ending }
     }

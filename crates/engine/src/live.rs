@@ -85,11 +85,24 @@ impl Live {
 #[derive(Default)]
 struct LiveRuns {
     runs: HashMap<RunId, Live>,
+    /// Those that are about to leave while somebody goes on with their run already.
+    leaving: Vec<Live>,
     by_tenant: HashMap<TenantId, usize>,
     /// Whether somebody passes on the wishes of other processes.
     is_watched: bool,
     /// Runs that have ended, the newest first.
     ended: VecDeque<EndedRun>,
+}
+
+impl LiveRuns {
+    /// Takes out the one with this inbox.
+    fn take(&mut self, run: &RunId, inbox: &Inbox) -> Option<Live> {
+        if self.runs.get(run).is_some_and(|live| live.inbox.is(inbox)) {
+            return self.runs.remove(run);
+        }
+        let at = self.leaving.iter().position(|live| live.inbox.is(inbox))?;
+        Some(self.leaving.swap_remove(at))
+    }
 }
 
 /// What is still known of a run that has ended here.
@@ -247,17 +260,16 @@ impl Inner {
     pub(crate) fn enter(&self, run: RunId, live: Live) -> bool {
         let mut all = lock(&self.live);
         *all.by_tenant.entry(live.tenant.clone()).or_default() += 1;
-        all.runs.insert(run, live);
+        let before = all.runs.insert(run, live);
+        all.leaving.extend(before);
         !std::mem::replace(&mut all.is_watched, true)
     }
 
     /// A run is worked on here no more; unless somebody goes on with it already, who has another inbox.
-    pub(crate) fn leave(&self, run: &RunId, live: &Live) {
-        self.places.forget(run, &live.inbox);
+    pub(crate) fn leave(&self, run: &RunId, inbox: &Inbox) {
+        self.places.forget(run, inbox);
         let mut all = lock(&self.live);
-        if all.runs.get(run).is_some_and(|known| known.inbox.is(&live.inbox)) {
-            all.runs.remove(run);
-        }
+        let Some(live) = all.take(run, inbox) else { return };
         // Nobody may be listening.
         let _unheard = self.endings.send(Left { tenant: live.tenant.clone(), run: run.clone() });
         if let Some(count) = all.by_tenant.get_mut(&live.tenant) {

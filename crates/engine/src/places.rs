@@ -208,7 +208,8 @@ impl Table {
         let Asker { run, lane, priority, inbox } = asker;
         let ticket = self.tickets;
         let own = Standing { provider: provider.clone(), priority, ticket, inbox: inbox.clone() };
-        self.waiting.entry(run.clone()).or_default().push(own);
+        // Most wait for one place at a time, and thousands of them may.
+        self.waiting.entry(run.clone()).or_insert_with(|| Vec::with_capacity(1)).push(own);
         let place = self.places.entry(provider.clone()).or_default();
         let ring = place.rings.entry(priority).or_default();
         let line = ring.lines.entry(Arc::clone(&lane.id)).or_default();

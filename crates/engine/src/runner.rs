@@ -226,6 +226,10 @@ impl Runner {
         let summary = RunSummary::of_success(self.run.clone(), &self.hub, &self.state);
         self.inner.note_ended((&self.tenant, &self.run), self.hub.logs(), summary);
         self.hub.close();
+        let (inner, run, inbox) = (Arc::clone(&self.inner), self.run.clone(), self.inbox.clone());
+        // Only who holds a run no more leaves it.
+        drop(self);
+        inner.leave(&run, &inbox);
         ended.map(|outcome| outcome.unwrap_or(Outcome::Interrupted))
     }
 
